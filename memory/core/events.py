@@ -1,0 +1,362 @@
+"""The event kinds: one frozen dataclass each, with its JSON form (see ``codec``) and its limits.
+
+An event is complete before the engine sees it: representations and token counts come in with it.
+``seq`` is gapless from 1 per session. ``at`` is the sender's time and for display only, so it is not here.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, ClassVar, Literal
+
+from memory.core.types import BoundaryKind, Fidelity, Mode, PageType, Pin, Scope, ToolKind
+
+Json = Any  # what json.loads returns
+
+
+@dataclass(frozen=True, slots=True)
+class Representation:
+    """One fidelity's form of a page: ``tokens`` ≥ 1, ``text`` may be empty in workloads."""
+
+    tokens: int
+    text: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Provenance:
+    """Where a page came from; ``kind`` is one of tool_call, span, file, operator, import; ``ref`` resolves it."""
+
+    kind: str
+    ref: str
+    record: int | None = None  # ordinal of the raw record in the session, where there is one
+
+
+@dataclass(frozen=True, slots=True)
+class PageSpec:
+    """A page as it comes into being. ``None`` for pin or minimum means the type's default."""
+
+    page_id: str
+    type: PageType
+    provenance: Provenance
+    representations: dict[Fidelity, Representation]  # full is mandatory; tokens strictly grow with fidelity
+    scope: Scope = Scope.SESSION
+    title: str = ""  # for people; the page_id serves where empty
+    pin: Pin | None = None
+    min_fidelity: Fidelity | None = None
+    base_utility: float = 0.0
+    recompute_cost: float = 0.0
+    dirty: bool = False
+    inferred: bool = False  # type or rule was guessed, not stated
+    resolvable: bool = True  # the harness (or we) can bring the full page back from its handle
+    resources: tuple[str, ...] = ()  # what it depends on: file:/p, dir:/p, url:…, workspace
+
+
+@dataclass(frozen=True, slots=True)
+class SessionStarted:
+    KIND: ClassVar[str] = "session_started"
+    harness: str
+    mode: Mode
+    policy: str = "clawvm"
+    model: str = ""
+    window: int | None = None  # tokens the model takes
+    window_source: Literal["recorded", "published", "configured", "unknown"] = "unknown"
+    reserve: int = 0  # tokens kept free for the answer
+    budget: int | None = None  # tokens for pages; None: window less reserve less what we do not control
+    shadow_policy: str | None = None  # None: no shadow
+    settings: dict[str, Json] = field(default_factory=dict)
+    resumed_from: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SettingsChanged:
+    """Holds from the next prompt; ``None`` leaves a setting as it is."""
+
+    KIND: ClassVar[str] = "settings_changed"
+    budget: int | None = None
+    policy: str | None = None
+    reserve: int | None = None
+    model: str | None = None
+    window: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class PageCreated:
+    KIND: ClassVar[str] = "page_created"
+    page: PageSpec
+    rep_version: str = ""  # version of the code that made the representations
+
+
+@dataclass(frozen=True, slots=True)
+class PageUpdated:
+    """A new working version of a page, also of one that was superseded (it is live again)."""
+
+    KIND: ClassVar[str] = "page_updated"
+    page_id: str
+    representations: dict[Fidelity, Representation]
+    what: str = ""
+    durable: bool = False  # a durable copy exists, so the page is not dirty because of this
+    provenance: Provenance | None = None
+    title: str | None = None
+    rep_version: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class PageSuperseded:
+    KIND: ClassVar[str] = "page_superseded"
+    page_id: str
+    by: str | None = None
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class PageRetired:
+    KIND: ClassVar[str] = "page_retired"
+    page_id: str
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class PageLinked:
+    KIND: ClassVar[str] = "page_linked"
+    page_id: str
+    session: str
+    relation: Literal["sub_agent", "fork", "rewind"]
+
+
+@dataclass(frozen=True, slots=True)
+class DirtyMarked:
+    KIND: ClassVar[str] = "dirty_marked"
+    page_id: str
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class DemandDeclared:
+    KIND: ClassVar[str] = "demand_declared"
+    page_id: str
+    fidelity: Fidelity
+    rule: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class PromptRequested:
+    """Turn N begins: select and judge. ``fixed_tokens``: what the harness puts in beside our pages."""
+
+    KIND: ClassVar[str] = "prompt_requested"
+    request_id: str
+    fixed_tokens: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class PromptObserved:
+    """Turn N begins as the harness's record shows it."""
+
+    KIND: ClassVar[str] = "prompt_observed"
+    request_id: str  # the answer's native id: one model call
+    recorded_tokens: int | None = None  # the whole prompt, as the provider counted it
+    cached_tokens: int | None = None
+    model: str = ""
+    # itemised part of what we do not see, as far as known, by name (system_and_tools, attachments, thinking …)
+    unseen_items: dict[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class ModelAnswered:
+    """``usage`` keys: input, output, cache_read, cache_write (tokens). ``prompt_sha256``: what the agent sent."""
+
+    KIND: ClassVar[str] = "model_answered"
+    request_id: str
+    usage: dict[str, int] = field(default_factory=dict)
+    page_id: str | None = None  # the answer's page, if it has one
+    stop_reason: str = ""
+    prompt_sha256: str | None = None
+    prompt_matches: bool | None = None  # completed by the worker: the hash is that of the kept prompt
+
+
+@dataclass(frozen=True, slots=True)
+class DemandObserved:
+    KIND: ClassVar[str] = "demand_observed"
+    page_id: str
+    fidelity: Fidelity
+    rule: str = ""
+    evidence: str = ""
+    exact: bool = True  # False: a rule guessed it
+
+
+@dataclass(frozen=True, slots=True)
+class ToolCalled:
+    KIND: ClassVar[str] = "tool_called"
+    call_id: str
+    tool: str
+    signature: str
+    kind: ToolKind = ToolKind.READ
+    refresh: bool = False  # the sender knows that the answer may have changed
+    reads: tuple[str, ...] = ()
+    writes: tuple[str, ...] = ()
+    exact: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class ToolReturned:
+    KIND: ClassVar[str] = "tool_returned"
+    call_id: str
+    page_id: str | None = None
+    error: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Recall:
+    KIND: ClassVar[str] = "recall"
+    query: str
+    found: int = 0
+    reason: str | None = None
+    pages: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Update:
+    """One typed update. ``op`` is free text here: an unknown one is a rejection (DESTRUCTIVE_OP), not an error."""
+
+    update_id: str
+    page_id: str
+    field: str
+    op: str
+    value: Json
+    scope: str
+    evidence_ref: str
+    base_version: int
+
+
+@dataclass(frozen=True, slots=True)
+class WriteStaged:
+    KIND: ClassVar[str] = "write_staged"
+    update: Update
+
+
+@dataclass(frozen=True, slots=True)
+class WriteResolved:
+    KIND: ClassVar[str] = "write_resolved"
+    update_id: str
+    action: Literal["approve", "merge", "drop"]
+    value: Json = None
+
+
+@dataclass(frozen=True, slots=True)
+class Boundary:
+    """``preserved`` None: the record does not say (observed: nothing survives but what is loaded again)."""
+
+    KIND: ClassVar[str] = "boundary"
+    kind: BoundaryKind
+    trigger: str = ""
+    tokens_before: int | None = None
+    tokens_after: int | None = None
+    preserved: tuple[str, ...] | None = None
+    dropped: tuple[str, ...] = ()  # prune: the pages that leave; they keep a pointer if resolvable
+    summary_page: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ProjectCommit:
+    KIND: ClassVar[str] = "project_commit"
+    page_id: str
+    version: int
+    representations: dict[Fidelity, Representation]
+    origin_session: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class OperatorPin:
+    """``based_on_seq``: the state the operator looked at when acting."""
+
+    KIND: ClassVar[str] = "operator_pin"
+    page_ids: tuple[str, ...]
+    pin: Pin = Pin.HARD
+    min_fidelity: Fidelity | None = None
+    reason: str = ""
+    based_on_seq: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class OperatorUnpin:
+    KIND: ClassVar[str] = "operator_unpin"
+    page_ids: tuple[str, ...]
+    reason: str = ""
+    based_on_seq: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class OperatorDemote:
+    KIND: ClassVar[str] = "operator_demote"
+    page_ids: tuple[str, ...]
+    cap: Fidelity = Fidelity.POINTER
+    reason: str = ""
+    based_on_seq: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class OperatorRestore:
+    """``version``: an earlier committed version to return to, else lift the demotion and demand full."""
+
+    KIND: ClassVar[str] = "operator_restore"
+    page_ids: tuple[str, ...]
+    version: int | None = None
+    reason: str = ""
+    based_on_seq: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class OperatorUndo:
+    KIND: ClassVar[str] = "operator_undo"
+    act_seq: int
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    KIND: ClassVar[str] = "receipt"
+    act_seq: int
+    seen: bool
+    turn: int | None = None
+    how: str = ""  # bytes, hash and place where it was seen, or what was looked for
+
+
+@dataclass(frozen=True, slots=True)
+class SessionEnded:
+    KIND: ClassVar[str] = "session_ended"
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Noted:
+    KIND: ClassVar[str] = "noted"
+    what: str
+    data: dict[str, Json] = field(default_factory=dict)
+
+
+Body = (
+    SessionStarted | SettingsChanged | PageCreated | PageUpdated | PageSuperseded | PageRetired | PageLinked
+    | DirtyMarked | DemandDeclared | PromptRequested | PromptObserved | ModelAnswered | DemandObserved
+    | ToolCalled | ToolReturned | Recall | WriteStaged | WriteResolved | Boundary | ProjectCommit
+    | OperatorPin | OperatorUnpin | OperatorDemote | OperatorRestore | OperatorUndo | Receipt
+    | SessionEnded | Noted
+)  # fmt: skip
+
+KINDS: dict[str, type] = {
+    cls.KIND: cls
+    for cls in (
+        SessionStarted, SettingsChanged, PageCreated, PageUpdated, PageSuperseded, PageRetired, PageLinked,
+        DirtyMarked, DemandDeclared, PromptRequested, PromptObserved, ModelAnswered, DemandObserved,
+        ToolCalled, ToolReturned, Recall, WriteStaged, WriteResolved, Boundary, ProjectCommit,
+        OperatorPin, OperatorUnpin, OperatorDemote, OperatorRestore, OperatorUndo, Receipt,
+        SessionEnded, Noted,
+    )
+}  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """What ``step`` takes. ``actor``: ``harness``, ``system`` or ``operator:<name>``."""
+
+    seq: int
+    body: Body
+    actor: str = "harness"

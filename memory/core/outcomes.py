@@ -1,0 +1,146 @@
+"""What the engine gives back for an event, in order. Stored beside the event; the trace is made of them.
+
+``data`` holds plain JSON values only (fidelities by label). Keys by kind:
+
+==============  ========================================================================================
+kind            data
+==============  ========================================================================================
+rejected        why (the event was not applied; nothing else changed)
+page            change: created | updated | superseded | retired | dirty | clean | pinned | unpinned |
+                capped | uncapped | committed | demanded; by, reason …
+residency       from, to, tokens_from, tokens_to, reason (``ChangeReason``)
+prompt          request_id, budget, tokens_used, required_tokens, floor_tokens, recorded_tokens, unseen_tokens,
+                stale_tokens, fixed_tokens, unmet: [page_id], insufficient_by (tokens, 0 if the required set fits),
+                pages: [[page_id, fidelity, text_seq]] (enforced only; table order)
+hit             fidelity, exact                                        (a demand met at its fidelity)
+page_in         from, to, tokens, exact, amends (true: replaces this turn's earlier verdict on the page)
+fault           fault, class, exact, demanded, resident, rule, evidence, cause {seq, turn, what}, amends
+alert           call_id, signature, exact, caused_by_drop
+refresh         call_id, signature, why
+journal         update_id, phase: staged | validated | committed | rejected | lost | resolved, reason, field, op
+boundary        boundary, trigger, tokens_before, tokens_after, staged, committed, rejected, lost: [page_id],
+                kept: [page_id], dropped: [page_id], summary_page
+act             act_seq, act, state: applied | refused | undone, reason, before, after
+receipt         act_seq, state: due | seen | missing, prompt_turn, how
+session         what changed in the header (settings, started, ended …)
+turn            record (the trace line as text, no newline), sha256            (a turn was closed)
+==============  ========================================================================================
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from memory.core.types import Fidelity, PageStatus, PageType, Pin, Scope, Side
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """One fact that an event caused. ``turn`` is the turn it belongs to (0 before the first prompt)."""
+
+    seq: int
+    side: Side
+    turn: int
+    kind: str
+    page_id: str | None = None
+    data: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class SideView:
+    """One page on one side."""
+
+    fidelity: Fidelity  # in the last prompt
+    tokens: int  # at that fidelity
+    reason: str  # ChangeReason of the last change, '' if it never changed
+    since_turn: int  # turn of the last change
+    recency: float
+    faults: int  # policy-controllable, exact ones
+    faults_inferred: int
+    insufficient: int
+    page_ins: int
+    demand_turns: tuple[int, ...]  # the last 24 turns that demanded it, ascending
+    dirty: bool = False  # as this side's writeback left it
+    version: int = 0  # last committed
+
+
+@dataclass(frozen=True, slots=True)
+class PageView:
+    """Everything a page's row on screen holds, as the state has it now."""
+
+    page_id: str
+    title: str
+    type: PageType
+    scope: Scope
+    pin: Pin
+    min_fidelity: Fidelity
+    cap: Fidelity | None  # an operator's demotion
+    status: PageStatus
+    dirty: bool  # primary side
+    version: int  # last committed, primary side
+    inferred: bool
+    resolvable: bool
+    provenance_kind: str
+    provenance_ref: str
+    provenance_record: int | None
+    base_utility: float
+    recompute_cost: float
+    tokens: dict[Fidelity, int]  # the representations it has
+    created_seq: int
+    text_seq: int  # the event that holds the text of the working version
+    order: int  # table order
+    primary: SideView
+    shadow: SideView | None
+
+
+@dataclass(frozen=True, slots=True)
+class SideTotals:
+    """Running counts of one side."""
+
+    policy: str
+    budget: int | None
+    tokens_used: int
+    required_tokens: int
+    floor_tokens: int
+    insufficient_by: int  # tokens by which the required set exceeds the budget in the last prompt
+    faults: dict[str, int]  # kind -> exact, policy-controllable
+    faults_inferred: dict[str, int]
+    insufficient: dict[str, int]  # kind -> misses of class insufficient
+    alerts: int
+    refreshes: int
+    hits: int
+    page_ins: int
+    page_in_tokens: int
+    moved_tokens: int  # tokens that changed fidelity from prompt to prompt
+    thrash: float
+    trace_sha256: str
+    by_type: dict[str, int]  # page type -> resident tokens
+
+
+@dataclass(frozen=True, slots=True)
+class SessionView:
+    """The session's header, as the state has it now."""
+
+    harness: str
+    mode: str
+    model: str
+    window: int | None
+    window_source: str
+    reserve: int
+    turn: int
+    applied_seq: int
+    recorded_tokens: int | None  # of the last prompt
+    unseen_tokens: int  # of the last prompt
+    unseen_items: dict[str, int]
+    stale_tokens: int  # superseded copies that still stand in the prompt (observed)
+    fixed_tokens: int
+    pages: int  # live
+    resident: int  # live and above absent
+    dirty: int
+    parked: int  # rejected updates that nobody resolved yet
+    rejected_events: int
+    boundaries: int
+    ended: bool
+    primary: SideTotals
+    shadow: SideTotals | None
