@@ -1,0 +1,1 @@
+"""System checks: what is set in a way that cannot work, with a hint."""

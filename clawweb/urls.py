@@ -1,0 +1,23 @@
+"""Addresses: the API under /api/, signing in, and the inspector's screens."""
+
+from __future__ import annotations
+
+import importlib.util
+
+from django.http import HttpRequest, HttpResponse
+from django.urls import URLPattern, URLResolver, include, path
+
+
+def healthz(request: HttpRequest) -> HttpResponse:
+    """Says that this process answers; asks nothing of the database."""
+    return HttpResponse("ok\n", content_type="text/plain")
+
+
+urlpatterns: list[URLPattern | URLResolver] = [path("healthz", healthz)]
+
+if importlib.util.find_spec("clawweb.api"):
+    from clawweb.api import api
+
+    urlpatterns.append(path("api/", api.urls))
+if importlib.util.find_spec("inspector.urls"):
+    urlpatterns.append(path("", include("inspector.urls")))
