@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import importlib.util
 import os
+from pathlib import Path
 from typing import Any
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "clawweb.settings")
 
 from celery import Celery
-from celery.signals import worker_init
+from celery.signals import setup_logging, worker_init, worker_ready
 from django.conf import settings
 from kombu import Queue
 
@@ -50,7 +51,6 @@ app.conf.update(
     worker_pool="solo",
     worker_concurrency=1,
     worker_enable_remote_control=False,  # nobody asks; its pub/sub costs idle time
-    worker_hijack_root_logger=False,
     worker_cancel_long_running_tasks_on_connection_loss=False,
     enable_utc=True,
     timezone="UTC",
@@ -62,6 +62,18 @@ app.autodiscover_tasks(["memory"])
 def keep_connections(**_: Any) -> None:
     """A worker keeps its database connection between tasks; a web process under ASGI must not."""
     settings.DATABASES["default"]["CONN_MAX_AGE"] = 600
+
+
+@setup_logging.connect
+def keep_logging(**_: Any) -> None:
+    """Being connected is enough: Celery then leaves logging as Django's settings made it."""
+
+
+@worker_ready.connect
+def say_ready(**_: Any) -> None:
+    """Makes the file that a supervisor waits for."""
+    if path := os.environ.get("CLAWWEB_READY_FILE"):
+        Path(path).touch()
 
 
 if importlib.util.find_spec("memory.stream"):

@@ -33,7 +33,7 @@ def data_dir(env: Mapping[str, str] = os.environ) -> Path:
 
 
 def runtime_dir(data: Path) -> Path:
-    """Where the embedded broker's socket stands: in the data folder, or in a short one when that is too long."""
+    """Where the embedded broker's socket stands: in the data folder unless its path is too long."""
     inside = data / "run"
     if len(os.fsencode(inside / "broker.sock")) <= SOCKET_PATH_MAX_BYTES:
         return inside

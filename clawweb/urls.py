@@ -7,13 +7,15 @@ import importlib.util
 from django.http import HttpRequest, HttpResponse
 from django.urls import URLPattern, URLResolver, include, path
 
+from clawweb import auth
+
 
 def healthz(request: HttpRequest) -> HttpResponse:
     """Says that this process answers; asks nothing of the database."""
     return HttpResponse("ok\n", content_type="text/plain")
 
 
-urlpatterns: list[URLPattern | URLResolver] = [path("healthz", healthz)]
+urlpatterns: list[URLPattern | URLResolver] = [path("healthz", healthz), *auth.urlpatterns]
 
 if importlib.util.find_spec("clawweb.api"):
     from clawweb.api import api
