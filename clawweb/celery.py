@@ -79,4 +79,5 @@ def say_ready(**_: Any) -> None:
 if importlib.util.find_spec("memory.stream"):
     from memory import stream
 
-    stream.configure(settings.CLAWWEB_REDIS_URL)
+    if hasattr(stream, "configure"):
+        stream.configure(settings.CLAWWEB_REDIS_URL)
