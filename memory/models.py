@@ -1,7 +1,7 @@
 """Rows. The log (records, events) is the truth; everything else here is a projection of it, kept for reading.
 
-Bytes that must survive as they came (raw records, event bodies, trace lines) stand in binary columns: a database's
-text refuses NUL and its JSON reorders keys. Text columns hold only what was made safe for display.
+Bytes that must survive as they came (raw records, event bodies, trace lines) stand in binary columns, larger ones
+compressed (``store.pack``): a database's text refuses NUL and its JSON reorders keys. Text columns hold only what was made safe for display.
 """
 
 from __future__ import annotations
@@ -69,7 +69,9 @@ class Session(models.Model):
     name = models.CharField(max_length=200)
     harness = models.CharField(max_length=40)
     mode = models.CharField(max_length=16)
-    adapter = models.CharField(max_length=40, blank=True)  # derives events from records; '' where none are sent
+    adapter = models.CharField(
+        max_length=40, blank=True
+    )  # derives events from records; '' where none are sent
     parent = models.ForeignKey("self", models.SET_NULL, null=True, related_name="children")
     created_at = models.DateTimeField(auto_now_add=True)
     last_event_at = models.DateTimeField(null=True)
@@ -83,14 +85,30 @@ class Session(models.Model):
     broken_records = models.PositiveIntegerField(default=0)  # kept, could not be parsed
 
     turn = models.PositiveIntegerField(default=0)
-    faults = models.PositiveIntegerField(default=0)  # exact, policy-controllable, primary: for list, sort and filter
+    faults = models.PositiveIntegerField(
+        default=0
+    )  # exact, policy-controllable, primary: for list, sort and filter
     ended = models.BooleanField(default=False)
     header = models.TextField(default="{}")  # SessionView as ASCII JSON
     title = models.CharField(max_length=200, blank=True)  # from the record, safe for display
+    trace_head = models.BinaryField(default=b"")  # first line of the decision trace, once known
 
     class Meta:
         constraints = [models.UniqueConstraint(fields=["project", "key"], name="session_key_once")]
-        indexes = [models.Index(fields=["project", "-last_event_at"], name="session_recent")]
+        indexes = [
+            models.Index(fields=["project", "-last_event_at"], name="session_recent"),
+            # The sweeper's question; empty while nothing is pending, so that asking every few seconds costs nothing.
+            models.Index(
+                fields=["id"],
+                condition=models.Q(derived_n__lt=models.F("record_count")),
+                name="session_to_derive",
+            ),
+            models.Index(
+                fields=["id"],
+                condition=models.Q(applied_seq__lt=models.F("last_seq")),
+                name="session_to_apply",
+            ),
+        ]
 
 
 class Record(models.Model):
@@ -98,7 +116,9 @@ class Record(models.Model):
 
     session = models.ForeignKey(Session, models.CASCADE, related_name="records")
     n = models.PositiveIntegerField()
-    record_key = models.CharField(max_length=200)  # the sender's identity of it: the same key is the same record
+    record_key = models.CharField(
+        max_length=200
+    )  # the sender's identity of it: the same key is the same record
     source = models.CharField(max_length=400)  # file, hook or API, safe for display
     offset = models.PositiveBigIntegerField(null=True)  # byte offset in the file
     content_type = models.CharField(max_length=60, default="application/json")
@@ -131,6 +151,9 @@ class Event(models.Model):
     at = models.CharField(max_length=40, blank=True)  # the sender's time as sent, for display only
     received_at = models.DateTimeField(auto_now_add=True)
     rejected = models.CharField(max_length=400, blank=True)  # why it was applied as rejected
+    skipped = models.BooleanField(
+        default=False
+    )  # rejected by the store: malformed, or the engine failed on it
 
     class Meta:
         constraints = [
@@ -161,6 +184,9 @@ class Turn(models.Model):
     closed_seq = models.PositiveIntegerField(null=True)
     numbers = models.TextField(default="{}")  # the prompt outcome's data, ASCII JSON
     record = models.BinaryField(null=True)  # the trace line, once closed
+    # Page id -> fidelity number (0: left) that differ from the turn before; of a keyframe: all that are resident.
+    residency = models.BinaryField(default=b"")
+    keyframe = models.BooleanField(default=False)
     sha256 = models.CharField(max_length=64, blank=True)
     at = models.CharField(max_length=40, blank=True)
 
@@ -199,6 +225,17 @@ class Page(models.Model):
         ]
 
 
+class PageText(models.Model):
+    """Which events brought a version of a page's text; the text itself stands in the event."""
+
+    session = models.ForeignKey(Session, models.CASCADE, related_name="+")
+    page_id = models.CharField(max_length=512)
+    seq = models.PositiveIntegerField()
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["session", "page_id", "seq"], name="page_text_once")]
+
+
 class LedgerEntry(models.Model):
     """A line of the fault ledger: a fault, alert, refresh, page-in, boundary, rejection, act or receipt."""
 
@@ -207,7 +244,9 @@ class LedgerEntry(models.Model):
     seq = models.PositiveIntegerField()
     idx = models.PositiveIntegerField()  # place among the event's outcomes
     turn = models.PositiveIntegerField()
-    kind = models.CharField(max_length=32)  # fault kind, or alert, refresh, page_in, boundary, rejected, parked …
+    kind = models.CharField(
+        max_length=32
+    )  # fault kind, or alert, refresh, page_in, boundary, rejected, parked …
     fault_class = models.CharField(max_length=16, blank=True)
     exact = models.BooleanField(default=True)
     page_id = models.CharField(max_length=512, blank=True)
@@ -230,7 +269,9 @@ class Prompt(models.Model):
     request_id = models.CharField(max_length=200)
     turn = models.PositiveIntegerField()
     seq = models.PositiveIntegerField()
-    text = models.BinaryField()  # UTF-8 JSON: {"sections": [{page_id, type, fidelity, tokens, text}], "turn": …}
+    text = (
+        models.BinaryField()
+    )  # UTF-8 JSON: {"sections": [{page_id, type, fidelity, tokens, text}], "turn": …}
     sha256 = models.CharField(max_length=64)
     tokens = models.PositiveIntegerField()
 

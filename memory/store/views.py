@@ -1,0 +1,87 @@
+"""The core's views as JSON text in a row and back, made from their dataclasses' own type hints."""
+
+from __future__ import annotations
+
+import json
+import types
+import typing
+from collections.abc import Callable
+from dataclasses import fields, is_dataclass
+from enum import Enum
+from functools import cache
+from typing import Any, TypeVar
+
+from memory.core.outcomes import PageView, SessionView
+from memory.core.types import Fidelity
+
+_T = TypeVar("_T")
+_Convert = Callable[[Any], Any]
+
+
+def dump_view(view: Any) -> str:
+    """ASCII JSON of a ``PageView`` or ``SessionView``; fidelities as numbers."""
+    return json.dumps(_encoder(type(view))(view), separators=(",", ":"))
+
+
+def load_page_view(text: str) -> PageView:
+    return _load(PageView, text)
+
+
+def load_session_view(text: str) -> SessionView | None:
+    """None for a header that no drain has written yet."""
+    return None if text == "{}" else _load(SessionView, text)
+
+
+def _load(cls: type[_T], text: str) -> _T:
+    made: _T = _decoder(cls)(json.loads(text))
+    return made
+
+
+@cache
+def _encoder(cls: type) -> _Convert:
+    names = [f.name for f in fields(cls)]
+
+    def encode(view: Any) -> dict[str, Any]:
+        return {name: _plain(getattr(view, name)) for name in names}
+
+    return encode
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Fidelity):
+        return int(value)
+    if isinstance(value, Enum):
+        return value.value
+    if is_dataclass(value):
+        return _encoder(type(value))(value)
+    if isinstance(value, dict):
+        return {_plain(k): v for k, v in value.items()}
+    return value
+
+
+@cache
+def _decoder(cls: type) -> _Convert:
+    hints = typing.get_type_hints(cls)
+    converts = {f.name: _converter(hints[f.name]) for f in fields(cls)}
+
+    def decode(data: dict[str, Any]) -> Any:
+        # What a row of an earlier version lacks stays at the field's default.
+        return cls(**{name: convert(data[name]) for name, convert in converts.items() if name in data})
+
+    return decode
+
+
+def _converter(hint: Any) -> _Convert:
+    origin, args = typing.get_origin(hint), typing.get_args(hint)
+    if origin in (typing.Union, types.UnionType):
+        inner = _converter(next(a for a in args if a is not type(None)))
+        return lambda value: None if value is None else inner(value)
+    if origin is dict and args[0] is Fidelity:
+        return lambda value: {Fidelity(int(k)): v for k, v in value.items()}
+    if origin is tuple:
+        return tuple
+    if isinstance(hint, type) and is_dataclass(hint):
+        return _decoder(hint)
+    if isinstance(hint, type) and issubclass(hint, Enum):
+        return hint
+    return lambda value: value
