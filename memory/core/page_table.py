@@ -1,0 +1,115 @@
+"""The page table: every page of a session in order of creation, with the sums and indexes that keep steps cheap."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from memory.core.pages import RULE_TYPES, Page
+from memory.core.types import PageStatus, PageType, Pin
+
+
+def above(path: str) -> list[str]:
+    """Folders above a path, nearest first: ``/a/b/c`` → ``/a/b``, ``/a``, ``/``; ``a/b`` → ``a``, ``.``."""
+    found = []
+    while "/" in path.rstrip("/"):
+        path = path.rstrip("/").rsplit("/", 1)[0]
+        found.append(path or "/")
+        if not path:
+            return found
+    return found if found and found[-1] == "/" else [*found, "."]
+
+
+def _split(resource: str) -> tuple[str, str]:
+    kind, _, path = resource.partition(":")
+    return kind, path.rstrip("/") or "/" if path.startswith("/") else path.rstrip("/") or "."
+
+
+class PageTable:
+    """Pages by order and id; which are live, pinned hard or rules; tokens of all live minima."""
+
+    __slots__ = ("by_id", "hard", "live", "minima", "own_hard", "own_minima", "pages", "readers", "rules")
+
+    def __init__(self) -> None:
+        self.pages: list[Page] = []
+        self.by_id: dict[str, Page] = {}
+        self.live: set[int] = set()
+        self.hard: set[int] = set()  # live, pinned hard
+        self.own_hard: set[int] = set()  # the same without operators' acts
+        self.rules: set[int] = set()  # live bootstrap and constraint pages
+        self.minima = 0  # tokens of the minima of all live pages
+        self.own_minima = 0
+        self.readers: dict[str, set[int]] = {}  # resource → live evidence pages that depend on it
+
+    def add(self, page: Page) -> None:
+        """Append a page; its order must be the table's length."""
+        self.pages.append(page)
+        self.by_id[page.page_id] = page
+        if page.status is PageStatus.LIVE:
+            self.enter(page)
+
+    def enter(self, page: Page) -> None:
+        """Index a live page. Every change of a live page stands between ``leave`` and ``enter``."""
+        order = page.order
+        self.live.add(order)
+        if page.pin is Pin.HARD:
+            self.hard.add(order)
+        if page.own_pin is Pin.HARD:
+            self.own_hard.add(order)
+        if page.type in RULE_TYPES:
+            self.rules.add(order)
+        self.minima += page.tokens[page.served]
+        self.own_minima += page.tokens[page.served if page.own_minimum == page.minimum else page.own_served]
+        if page.type is PageType.EVIDENCE:
+            for resource in page.resources:
+                self.readers.setdefault(resource, set()).add(order)
+
+    def leave(self, page: Page) -> None:
+        """Take a live page out of the indexes."""
+        order = page.order
+        self.live.discard(order)
+        self.hard.discard(order)
+        self.own_hard.discard(order)
+        self.rules.discard(order)
+        self.minima -= page.tokens[page.served]
+        self.own_minima -= page.tokens[page.served if page.own_minimum == page.minimum else page.own_served]
+        if page.type is PageType.EVIDENCE:
+            for resource in page.resources:
+                readers = self.readers[resource]
+                readers.discard(order)
+                if not readers:
+                    del self.readers[resource]
+
+    def written(self, writes: Iterable[str]) -> list[tuple[Page, str]]:
+        """Live evidence pages whose answer a write may have changed, in table order, each with the write.
+
+        ``workspace`` is hit by any write; a file by a write to it or to a folder above it; a folder by a write to
+        it, above it or below it; anything else (``url:…``) by the same name.
+        """
+        hit: dict[int, str] = {}
+        readers = self.readers
+        for write in writes if readers else ():
+            names = {write, "workspace"}
+            kind, path = _split(write)
+            if kind in ("file", "dir"):
+                names.add(f"{kind}:{path}")
+                names.update(f"dir:{folder}" for folder in above(path))
+            if kind == "dir":
+                start = "" if path == "." else path.rstrip("/") + "/"
+                for name in readers:
+                    below_kind, below = _split(name)
+                    if below_kind in ("file", "dir") and below.startswith(start) and (start or below[:1] != "/"):
+                        names.add(name)
+            for name in names:
+                for order in readers.get(name, ()):
+                    hit.setdefault(order, write)
+        return [(self.pages[order], hit[order]) for order in sorted(hit)]
+
+    def copy(self) -> PageTable:
+        other = PageTable()
+        other.pages = [page.copy() for page in self.pages]
+        other.by_id = {page.page_id: page for page in other.pages}
+        other.live, other.hard, other.own_hard = set(self.live), set(self.hard), set(self.own_hard)
+        other.rules = set(self.rules)
+        other.minima, other.own_minima = self.minima, self.own_minima
+        other.readers = {name: set(orders) for name, orders in self.readers.items()}
+        return other

@@ -1,0 +1,142 @@
+"""A page as the engine holds it: what it is and how many tokens each form takes, never its text."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from memory.core.events import PageSpec, Representation
+from memory.core.types import DEFAULT_MIN, DEFAULT_PIN, DEGRADATION_PATH, Fidelity, PageStatus, PageType, Pin, Scope
+
+Tokens = tuple[int, int, int, int, int]  # by fidelity; 0: no such representation
+
+#: Types whose path ends in a pointer.
+POINTER_TYPES: Final = frozenset(t for t, path in DEGRADATION_PATH.items() if path[0] is Fidelity.POINTER)
+RULE_TYPES: Final = frozenset((PageType.BOOTSTRAP, PageType.CONSTRAINT))
+TYPE_RANK: Final = {t: 2 if t is PageType.BOOTSTRAP else 1 if t is PageType.CONSTRAINT else 0 for t in PageType}
+MAX_VERSIONS: Final = 32  # kept a page, to return to
+
+#: SERVES[mask][fidelity]: the lowest representation at or above the fidelity (0: none). Bit f of the mask: f exists.
+SERVES: Final = tuple(tuple(next((f for f in range(max(q, 1), 5) if m >> f & 1), 0) for q in range(5)) for m in range(32))
+#: NEXT[mask][fidelity]: the next representation above it (0: none).
+NEXT: Final = tuple(tuple(next((f for f in range(q + 1, 5) if m >> f & 1), 0) for q in range(5)) for m in range(32))
+
+
+def token_row(reps: Mapping[Fidelity, Representation]) -> Tokens:
+    """Token counts by fidelity, 0 where there is no representation."""
+    row = [0, 0, 0, 0, 0]
+    for fidelity, rep in reps.items():
+        row[fidelity] = rep.tokens
+    return (row[0], row[1], row[2], row[3], row[4])
+
+
+class Page:
+    """One page. ``pin`` and ``minimum`` are what holds now, ``own_*`` what holds without an operator's act."""
+
+    __slots__ = (
+        "base_utility", "cap", "created_seq", "inferred", "left_seq", "left_turn", "mask", "minimum", "order",
+        "own_minimum", "own_pin", "page_id", "pin", "provenance", "recompute_cost", "resolvable", "resources",
+        "scope", "served", "status", "text_seq", "title", "tokens", "type", "versions",
+    )  # fmt: skip
+
+    def __init__(self, page_id: str, page_type: PageType, order: int) -> None:
+        self.page_id = page_id
+        self.type = page_type
+        self.order = order
+        self.scope = Scope.SESSION
+        self.title = ""
+        self.pin = self.own_pin = DEFAULT_PIN[page_type]
+        self.minimum = self.own_minimum = DEFAULT_MIN[page_type]
+        self.cap: Fidelity | None = None
+        self.status = PageStatus.LIVE
+        self.inferred = False
+        self.resolvable = True
+        self.provenance: tuple[str, str, int | None] = ("import", "", None)
+        self.base_utility = 0.0
+        self.recompute_cost = 0.0
+        self.tokens: Tokens = (0, 0, 0, 0, 0)
+        self.mask = 0  # which representations selection may use: those under the cap, and the minimum's
+        self.served = 0  # the representation that serves the minimum
+        self.resources: tuple[str, ...] = ()
+        self.created_seq = 0
+        self.text_seq = 0
+        self.left_seq = 0  # the event by which it left the table
+        self.left_turn = -1
+        self.versions: list[tuple[int, int, Tokens]] = []  # (version, text_seq, tokens) committed on the primary side
+
+    def refit(self) -> None:
+        """Work out what follows from tokens, minimum and cap."""
+        full = sum(1 << f for f in range(1, 5) if self.tokens[f])
+        self.served = SERVES[full][self.minimum]
+        if self.cap is None:
+            self.mask = full
+        else:  # the floor wins over the cap
+            self.mask = sum(1 << f for f in range(1, self.cap + 1) if full >> f & 1) | 1 << self.served
+
+    @property
+    def own_served(self) -> int:
+        """The representation that serves the minimum the page has without an operator."""
+        return SERVES[sum(1 << f for f in range(1, 5) if self.tokens[f])][self.own_minimum]
+
+    def demanded_tokens(self, fidelity: int) -> int:
+        """Tokens of the representation that serves the fidelity, the next higher one where it is missing."""
+        row = self.tokens
+        return next((row[f] for f in range(max(fidelity, 1), 5) if row[f]), row[4])
+
+    @classmethod
+    def from_spec(cls, spec: PageSpec, order: int, seq: int) -> Page:
+        page = cls(spec.page_id, spec.type, order)
+        page.scope = spec.scope
+        page.title = spec.title
+        if spec.pin is not None:
+            page.pin = spec.pin
+        page.inferred = spec.inferred
+        if spec.inferred and page.pin is Pin.HARD:
+            page.pin = Pin.SOFT  # a guess is never pinned hard before someone confirms it
+        page.own_pin = page.pin
+        if spec.min_fidelity is not None:
+            page.minimum = page.own_minimum = spec.min_fidelity
+        page.resolvable = spec.resolvable
+        page.provenance = (spec.provenance.kind, spec.provenance.ref, spec.provenance.record)
+        page.base_utility = spec.base_utility
+        page.recompute_cost = spec.recompute_cost
+        page.tokens = token_row(spec.representations)
+        page.resources = spec.resources
+        page.created_seq = page.text_seq = seq
+        page.refit()
+        return page
+
+    def copy(self) -> Page:
+        other = Page.__new__(Page)
+        for name in Page.__slots__:
+            setattr(other, name, getattr(self, name))
+        other.versions = list(self.versions)
+        return other
+
+    def to_json(self) -> list[Any]:
+        """A row for the snapshot; ``from_json`` is its inverse."""
+        return [
+            self.page_id, self.type.value, self.order, self.scope.value, self.title, self.pin.value, self.own_pin.value,
+            int(self.minimum), int(self.own_minimum), None if self.cap is None else int(self.cap), self.status.value,
+            self.inferred, self.resolvable, list(self.provenance), self.base_utility, self.recompute_cost,
+            list(self.tokens), list(self.resources), self.created_seq, self.text_seq, self.left_seq, self.left_turn,
+            [[v, s, list(t)] for v, s, t in self.versions],
+        ]  # fmt: skip
+
+    @classmethod
+    def from_json(cls, row: list[Any]) -> Page:
+        page = cls(row[0], PageType(row[1]), row[2])
+        page.scope, page.title = Scope(row[3]), row[4]
+        page.pin, page.own_pin = Pin(row[5]), Pin(row[6])
+        page.minimum, page.own_minimum = Fidelity(row[7]), Fidelity(row[8])
+        page.cap = None if row[9] is None else Fidelity(row[9])
+        page.status = PageStatus(row[10])
+        page.inferred, page.resolvable = row[11], row[12]
+        page.provenance = (row[13][0], row[13][1], row[13][2])
+        page.base_utility, page.recompute_cost = row[14], row[15]
+        page.tokens = (row[16][0], row[16][1], row[16][2], row[16][3], row[16][4])
+        page.resources = tuple(row[17])
+        page.created_seq, page.text_seq, page.left_seq, page.left_turn = row[18], row[19], row[20], row[21]
+        page.versions = [(v, s, (t[0], t[1], t[2], t[3], t[4])) for v, s, t in row[22]]
+        page.refit()
+        return page
