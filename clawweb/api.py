@@ -1,7 +1,8 @@
-"""The one NinjaAPI: resources under ``/api/v1``, their description at ``/api/docs`` and ``/api/openapi.json``.
+"""The one NinjaAPI: resources under ``/api/v1``, their description at ``/api/docs`` and
+``/api/openapi.json``.
 
-Every answer of this address space is the API's: an unknown address, a wrong method and a failure inside come in the same
-envelope as any other refusal.
+Every answer of this address space is the API's: an unknown address, a wrong method and a failure inside come
+in the same envelope as any other refusal.
 """
 
 from __future__ import annotations
@@ -23,7 +24,8 @@ from inspector.api.body import StrictParser
 from inspector.api.errors import envelope, method_not_allowed, not_found, to_api_error
 
 VERSION = "v1"
-# The docs page sets its own policy: Swagger UI writes style attributes and draws its icons from data: addresses.
+# The docs page sets its own policy: Swagger UI writes style attributes and draws its icons from data:
+# addresses.
 DOCS_CSP = (
     "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; "
     "connect-src 'self'; font-src 'self' data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"

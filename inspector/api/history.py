@@ -1,0 +1,86 @@
+"""What happened: the fault ledger, turns, and the trace."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterator
+from itertools import islice
+from typing import Annotated, Any
+from uuid import UUID
+
+from asgiref.sync import sync_to_async
+from django.http import HttpRequest, StreamingHttpResponse
+from ninja import Query, Router
+
+from inspector.api.auth import session_for
+from inspector.schemas import LedgerList, Side, TurnList, plain_all
+from memory import store
+
+router = Router(tags=["history"])
+
+LINES_AT_ONCE = 100  # trace lines read and sent in one go
+
+
+@router.get("/sessions/{uuid:session_id}/faults", response=LedgerList, summary="Read the fault ledger")
+def read_faults(
+    request: HttpRequest,
+    session_id: UUID,
+    side: Side = "primary",
+    kind: Annotated[list[str] | None, Query(max_length=40)] = None,
+    page_id: str = Query("", max_length=512),
+    exact: bool | None = None,
+    before_seq: int | None = Query(None, ge=0),
+    after_seq: int | None = Query(None, ge=0),
+    limit: int = Query(100, ge=1, le=1000),
+) -> dict[str, Any]:
+    """Newest first: faults, alerts, refreshes, page-ins, boundaries, rejections, acts and receipts, each
+    with its cause.
+    """
+    session_for(request, session_id)
+    rows = store.ledger(
+        str(session_id),
+        side=side,
+        kinds=tuple(kind or ()),
+        page_id=page_id,
+        exact=exact,
+        before_seq=before_seq,
+        after_seq=after_seq,
+        limit=limit,
+    )
+    following = rows[-1].seq if len(rows) == limit else None
+    return {"items": plain_all(rows), "next_before_seq": following}
+
+
+@router.get("/sessions/{uuid:session_id}/turns", response=TurnList, summary="Read the turns")
+def read_turns(
+    request: HttpRequest,
+    session_id: UUID,
+    side: Side = "primary",
+    after_turn: int = Query(0, ge=0),
+    limit: int = Query(1000, ge=1, le=5000),
+) -> dict[str, Any]:
+    """Ascending, from the turn after `after_turn`."""
+    session_for(request, session_id)
+    return {"items": plain_all(store.turns(str(session_id), side=side, after_turn=after_turn, limit=limit))}
+
+
+async def _in_chunks(lines: Iterator[bytes]) -> AsyncIterator[bytes]:
+    while chunk := await sync_to_async(lambda: list(islice(lines, LINES_AT_ONCE)))():
+        yield b"\n".join(chunk) + b"\n"
+
+
+_TRACE = {
+    "responses": {
+        200: {
+            "description": "One JSON object a line: the head, then one closed turn a line",
+            "content": {"application/x-ndjson": {"schema": {"type": "string"}}},
+        }
+    }
+}
+
+
+@router.get("/sessions/{uuid:session_id}/trace", summary="Stream the decision trace", openapi_extra=_TRACE)
+async def read_trace(request: HttpRequest, session_id: UUID, side: Side = "primary") -> StreamingHttpResponse:
+    """The bytes that a replay of the same events gives again."""
+    await sync_to_async(session_for)(request, session_id)
+    lines = iter(store.trace_lines(str(session_id), side=side))
+    return StreamingHttpResponse(_in_chunks(lines), content_type="application/x-ndjson; charset=utf-8")
