@@ -1,8 +1,9 @@
 """A scripted Messages API on loopback: streams a `Player`'s answers, with usage counted from the request.
 
-The prompt is counted block by block (tool definitions, system blocks, blocks of messages) with the o200k_base vocabulary. The
-cache split follows the API's rule: what stands before the last ``cache_control`` mark is read from the cache as far as it
-equals the same conversation's previous request, and written to it beyond that; what stands after the mark is plain input.
+The prompt is counted block by block (tool definitions, system blocks, blocks of messages) with the o200k_base
+vocabulary. The cache split follows the API's rule: what stands before the last ``cache_control`` mark is read
+from the cache as far as it equals the same conversation's previous request, and written to it beyond that;
+what stands after the mark is plain input.
 """
 
 from __future__ import annotations
@@ -111,7 +112,7 @@ def _deltas(block: Mapping[str, Any], number: int) -> tuple[dict[str, Any], list
 
 
 class ModelServer:
-    """The server and what it has seen. Use as a context manager; `url` is what the program gets as its base URL."""
+    """The server and what it has seen. A context manager; `url` is what the program gets as its base URL."""
 
     def __init__(self, player: Player, count: Callable[[str], int] | None = None) -> None:
         self.player = player
@@ -177,15 +178,15 @@ class ModelServer:
         class Handler(BaseHTTPRequestHandler):
             protocol_version = "HTTP/1.1"
 
-            def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the base class's name
+            def log_message(self, format: str, *args: object) -> None:
                 """Quiet: the recorder reports what was seen."""
 
-            def do_GET(self) -> None:  # noqa: N802 - the base class's name
+            def do_GET(self) -> None:
                 self.send_error(404)
 
             do_HEAD = do_GET
 
-            def do_POST(self) -> None:  # noqa: N802 - the base class's name
+            def do_POST(self) -> None:
                 raw = self.rfile.read(int(self.headers.get("content-length") or 0))
                 if not self.path.split("?")[0].endswith("/v1/messages"):
                     self.send_error(404)

@@ -1,12 +1,13 @@
 """The scripted model: what it answers to each request of the program.
 
-The plot (``plot_before.py``, ``plot_after.py``) is a list of turns; a turn is a user prompt and the steps that the model takes
-for it. A step is one model call: some text, and the tool calls that the program then really executes. This module holds the
-vocabulary of steps and the `Player` that hands them out, one for each request that the program makes.
+The plot (``plot.py``) is a list of turns; a turn is a user prompt and the steps that the model takes for it.
+A step is one model call: some text, and the tool calls that the program then really executes. This module
+holds the vocabulary of steps and the `Player` that hands them out, one for each request that the program
+makes.
 
-The player tells four sorts of request apart: the main conversation, a sub-agent's conversation, a compaction (the program
-asks for a summary), and anything else (titles and the like). After a compaction it first plays that compaction's
-*aftermath*: what an agent does that has lost part of its context.
+The player tells four sorts of request apart: the main conversation, a sub-agent's conversation, a compaction
+(the program asks for a summary), and anything else (titles and the like). After a compaction it first plays
+that compaction's *aftermath*: what an agent does that has lost part of its context.
 """
 
 from __future__ import annotations
@@ -16,14 +17,16 @@ import threading
 from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 # Keys of a tool input that hold a path of the project; the plot writes them relative to its root.
 _PATH_KEYS = ("file_path", "path")
 
-# What the program says when it refuses to change a file whose current text the model has not seen. A model reads the file
-# and tries again; so does the player, wherever in the plot it happens.
+_WRITTEN = Path(__file__).parent / "written"
+
+# What the program says when it refuses to change a file whose current text the model has not seen. A model
+# reads the file and tries again; so does the player, wherever in the plot it happens.
 _UNREAD = ("has not been read yet", "modified since read", "must be read")
 
 # What the program's own request for a summary says in its last message, and no prompt of the plot does.
@@ -132,6 +135,11 @@ def write(path: str, content: str) -> Call:
     return Call("Write", {"file_path": path, "content": content})
 
 
+def written(name: str) -> str:
+    """A longer text that the scripted model writes, kept as a file of its own."""
+    return (_WRITTEN / f"{name}.txt").read_text(encoding="utf-8")
+
+
 def bash(command: str, description: str) -> Call:
     """Run a command in the project's folder."""
     return Call("Bash", {"command": command, "description": description})
@@ -193,7 +201,7 @@ def _errors(message: Mapping[str, Any]) -> list[str]:
 
 @dataclass
 class Player:
-    """Hands out the plot's steps. One instance per recording; the server calls it from its request threads."""
+    """Hands out the plot's steps. One for each recording; the server calls it from its request threads."""
 
     plot: Plot
     root: PurePosixPath
@@ -206,14 +214,18 @@ class Player:
         self._queue: deque[Step] = deque()
         self._sub_queues = {agent.prompt: deque(agent.steps) for agent in self.plot.subagents}
         self._last: Step | None = None
+        self._after_compaction = False
         self._calls = 0
 
     def begin(self, turn: Turn) -> None:
         """A new user prompt is about to be sent."""
         with self._lock:
-            if self._queue:
+            # A manual compaction leaves its aftermath to the prompt that follows.
+            aftermath = self._queue if self._after_compaction else deque()
+            if self._queue and not aftermath:
                 self.problems.append(f"{len(self._queue)} steps left before {turn.prompt[:40]!r}")
-            self._queue = deque(turn.steps)
+            self._queue = deque((*aftermath, *turn.steps))
+            self._after_compaction = False
             self._last = None
 
     def left(self) -> int:
@@ -252,12 +264,13 @@ class Player:
         index = min(self.compactions_done, len(self.plot.compactions) - 1)
         compaction = self.plot.compactions[index]
         if self.compactions_done < len(self.plot.compactions):
-            # In front of what is left of the turn: the agent has to find its way again first. After a manual compaction
-            # nothing is left, and the next prompt's steps follow.
+            # In front of what is left of the turn: the agent has to find its way again first. After a manual
+            # compaction nothing is left, and the next prompt's steps follow.
             self._queue.extendleft(reversed(compaction.aftermath))
         else:
             self.problems.append("more compactions than the plot has summaries")
         self.compactions_done += 1
+        self._after_compaction = True
         self._last = None
         return Answer("compaction", ({"type": "text", "text": compaction.summary},), "end_turn")
 
@@ -273,6 +286,7 @@ class Player:
                 path = changed[0].arguments["file_path"]
                 self._last = do(read(path), text="I need the current text of that file first.")
                 return self._last
+        self._after_compaction = False
         if not self._queue:
             self.problems.append("a request came with no step left")
             return say("Nothing is left to do here.")

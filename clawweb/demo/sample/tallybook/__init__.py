@@ -1,0 +1,3 @@
+"""Tallybook: orders and a double-entry ledger."""
+
+__version__ = "0.9.2"
