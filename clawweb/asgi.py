@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import importlib.util
 import os
+from collections.abc import Awaitable, Callable, MutableMapping
+from typing import Any
 
 from django.core.asgi import get_asgi_application
 
@@ -11,16 +13,41 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "clawweb.settings")
 http = get_asgi_application()  # sets Django up: nothing below may be imported before
 
 from channels.auth import AuthMiddlewareStack
+from channels.db import database_sync_to_async
 from channels.routing import ProtocolTypeRouter, URLRouter
 from channels.security.websocket import AllowedHostsOriginValidator
 
-websocket_urlpatterns: list = []
+from memory import store, stream
+
+websocket_urlpatterns: list[Any] = []
 if importlib.util.find_spec("inspector.routing"):
     from inspector.routing import websocket_urlpatterns
+
+stream.configure_applied(database_sync_to_async(store.applied_seqs))
+
+Message = MutableMapping[str, Any]
+
+
+async def lifespan(
+    scope: Message,
+    receive: Callable[[], Awaitable[Message]],
+    send: Callable[[Message], Awaitable[None]],
+) -> None:
+    """The hub starts with its first reader; here it is stopped before the event loop ends."""
+    while True:
+        message = await receive()
+        if message["type"] == "lifespan.startup":
+            await send({"type": "lifespan.startup.complete"})
+        elif message["type"] == "lifespan.shutdown":
+            await stream.stop_hub()
+            await send({"type": "lifespan.shutdown.complete"})
+            return
+
 
 application = ProtocolTypeRouter(
     {
         "http": http,
         "websocket": AllowedHostsOriginValidator(AuthMiddlewareStack(URLRouter(websocket_urlpatterns))),
+        "lifespan": lifespan,
     }
 )

