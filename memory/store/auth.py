@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import hashlib
 import secrets
+from collections.abc import Iterable
 from typing import Any, Final
 
 from django.contrib.auth import get_user_model
@@ -87,6 +88,11 @@ def member_role(user_id: int, project_id: int) -> str | None:
 def visible_projects(user_id: int) -> dict[int, str]:
     """Project id → role, of every project that the user may see."""
     return dict(Member.objects.filter(user_id=user_id).values_list("project_id", "role"))
+
+
+def project_slugs(project_ids: Iterable[int]) -> dict[int, str]:
+    """Project id → slug, of those that exist."""
+    return dict(Project.objects.filter(pk__in=list(project_ids)).values_list("pk", "slug"))
 
 
 def create_sign_in_link(user: Any, minutes: int = LINK_MINUTES) -> str:
