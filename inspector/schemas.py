@@ -366,10 +366,14 @@ class LedgerOut(Schema):
 
 
 class LedgerList(Schema):
-    """Newest first. ``next_before_seq``: ask for the next page with it; null at the end."""
+    """Newest first, or oldest first where ``after_seq`` was given. ``next_…``: ask on with it; null at the end.
+
+    The last event's lines always come whole, so there may be more than ``limit`` of them.
+    """
 
     items: list[LedgerOut]
     next_before_seq: int | None
+    next_after_seq: int | None
 
 
 class TurnOut(Schema):

@@ -89,7 +89,8 @@ class CookieAuth(APIKeyCookie):
 
     def authenticate(self, request: HttpRequest, key: str | None) -> Access:
         user: Any = request.user
-        return Access(user.get_username(), store.visible_projects(user.pk))
+        roles = store.visible_projects(user.pk)
+        return Access(user.get_username(), roles, store.project_slugs(roles))
 
 
 # CSRF is checked above, for signed-in users and unsafe methods only

@@ -40,7 +40,7 @@ def _check_depth(value: Any) -> None:
     level, depth = [value], 0
     while level:
         depth += 1
-        if depth > MAX_DEPTH + 1:  # the innermost level holds no container
+        if depth > MAX_DEPTH:
             raise ApiError(400, f"The JSON is nested deeper than {MAX_DEPTH} levels.", where="body")
         inner: list[Any] = []
         for item in level:

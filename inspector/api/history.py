@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
+from functools import partial
 from itertools import islice
 from typing import Annotated, Any
 from uuid import UUID
@@ -14,9 +15,11 @@ from ninja import Query, Router
 from inspector.api.auth import session_for
 from inspector.schemas import LedgerList, Side, TurnList, plain_all
 from memory import store
+from memory.store.rows import LedgerRow
 
 router = Router(tags=["history"])
 
+MAX_LINES_OF_EVENT = 5000  # ledger lines of one event that are read in one go
 LINES_AT_ONCE = 100  # trace lines read and sent in one go
 
 
@@ -32,22 +35,32 @@ def read_faults(
     after_seq: int | None = Query(None, ge=0),
     limit: int = Query(100, ge=1, le=1000),
 ) -> dict[str, Any]:
-    """Newest first: faults, alerts, refreshes, page-ins, boundaries, rejections, acts and receipts, each
+    """Newest first (after `after_seq`: oldest first): faults, alerts, refreshes, page-ins, boundaries, rejections, acts and receipts, each
     with its cause.
     """
     session_for(request, session_id)
-    rows = store.ledger(
-        str(session_id),
-        side=side,
-        kinds=tuple(kind or ()),
-        page_id=page_id,
-        exact=exact,
-        before_seq=before_seq,
-        after_seq=after_seq,
-        limit=limit,
+    read = partial(
+        store.ledger, str(session_id), side=side, kinds=tuple(kind or ()), page_id=page_id, exact=exact
     )
-    following = rows[-1].seq if len(rows) == limit else None
-    return {"items": plain_all(rows), "next_before_seq": following}
+    rows = read(before_seq=before_seq, after_seq=after_seq, limit=limit)
+    full = len(rows) >= limit
+    if full:
+        rows = _whole_event(rows, read)
+    last = rows[-1].seq if full else None
+    up = after_seq is not None
+    return {
+        "items": plain_all(rows),
+        "next_before_seq": None if up else last,
+        "next_after_seq": last if up else None,
+    }
+
+
+def _whole_event(rows: list[LedgerRow], read: Callable[..., list[LedgerRow]]) -> list[LedgerRow]:
+    """``rows`` with the rest of their last event's lines: a reader goes on from event to event."""
+    last = rows[-1]
+    have = {row.idx for row in rows if row.seq == last.seq}
+    rest = read(after_seq=last.seq - 1, before_seq=last.seq + 1, limit=MAX_LINES_OF_EVENT)
+    return [*rows, *(row for row in rest if row.idx not in have)]
 
 
 @router.get("/sessions/{uuid:session_id}/turns", response=TurnList, summary="Read the turns")

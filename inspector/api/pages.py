@@ -72,6 +72,6 @@ def read_page(request: HttpRequest, session_id: UUID, page_id: str) -> dict[str,
         raise not_found("page")
     return {
         **page_json(row),
-        "representations": plain(store.page_texts(str(session_id), page_id)),
+        "representations": plain(store.page_texts(str(session_id), page_id, raw=True)),
         "versions": plain_all(store.page_versions(str(session_id), page_id)),
     }
