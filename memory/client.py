@@ -94,7 +94,7 @@ class Appended:
     duplicate: bool
 
 
-def event(kind: str, *, client_event_id: str | None = None, at: str = "", **body: Any) -> Event:
+def event(kind: str, /, *, client_event_id: str | None = None, at: str = "", **body: Any) -> Event:
     """An event as the API takes it; it gets an id here, so that it may be sent again."""
     return {"kind": kind, "body": body, "client_event_id": client_event_id or uuid.uuid4().hex, "at": at}
 
