@@ -1,0 +1,150 @@
+"""Acts: how far each reaches (said before it is pressed), what it would cost, and what became of it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from inspector.queries import Picture
+from memory.core.outcomes import PageView
+from memory.core.types import Fidelity, Pin
+from memory.store import ActRow
+
+ACTS = ("pin", "unpin", "demote", "restore", "undo")
+REACH_WORDS = {"enforced": "enforced", "injected": "injected", "shadow": "shadow only"}
+REACH_TITLES = {
+    "enforced": "the next prompt is ours: it will hold this",
+    "injected": "text is added at the harness's next opening",
+    "shadow": "the harness cannot be reached: this shows what the act would have done",
+}
+PAST = {"pin": "pinned", "unpin": "unpinned", "demote": "demoted", "restore": "restored", "undo": "taken back"}
+
+
+def reach(mode: str, act: str) -> str:
+    """How far an act goes in a session of this mode. A harness that we only add text to cannot be made to
+    leave something out."""
+    if mode == "enforced":
+        return "enforced"
+    if mode == "injected" and act in ("pin", "restore"):
+        return "injected"
+    return "shadow"
+
+
+def buttons(picture: Picture) -> list[dict[str, Any]]:
+    """The acts that make sense now; none for a viewer or an ended enforced session."""
+    page = picture.page.view if picture.page else None
+    if page is None or picture.role != "operator":
+        return []
+    first = "unpin" if page.pin == Pin.HARD else "pin"
+    found = []
+    for act in (first, "restore", "demote"):
+        how = reach(picture.session.mode, act)
+        found.append(
+            {
+                "act": act,
+                "key": "p" if act == "unpin" else act[0],
+                "label": act.capitalize(),
+                "reach": REACH_WORDS[how],
+                "title": REACH_TITLES[how],
+            }
+        )
+    return found
+
+
+def told(act: ActRow, picture: Picture) -> dict[str, Any]:
+    """One act's state in a sentence: pending → applied at turn N → receipt seen in prompt N, or an alarm."""
+    kind = act.kind.removeprefix("operator_")
+    who = act.actor.removeprefix("operator:")
+    tone, mark = "", "…"
+    if act.state == "refused":
+        text, tone, mark = f"{kind} refused: {act.why or 'no reason given'}", "bad", "✕"
+    elif act.state == "pending":
+        text = f"{kind} by {who}: pending"
+    elif act.state == "undone":
+        text, mark = f"{PAST.get(kind, kind)} by {who}, taken back", "↩"
+    else:
+        at = f" at turn {act.turn:,}" if act.turn else ""
+        text, tone, mark = f"{PAST.get(kind, kind)}{at} by {who}", "good", "✓"
+    receipt = ""
+    if act.state == "applied" and act.reach != "shadow":
+        receipt, tone, mark = _receipt(act, tone, mark)
+    elif act.state == "applied":
+        receipt = "shadow only: no prompt was changed"
+    undo = act.state in ("pending", "applied") and kind != "undo" and picture.role == "operator"
+    return {
+        "seq": act.seq,
+        "text": text,
+        "receipt": receipt,
+        "tone": tone,
+        "mark": mark,
+        "reason": act.reason,
+        "how": act.receipt_how,
+        "undo": undo,
+    }
+
+
+def _receipt(act: ActRow, tone: str, mark: str) -> tuple[str, str, str]:
+    if act.receipt == "seen":
+        return f"receipt: seen in prompt {act.receipt_turn:,}" if act.receipt_turn else "receipt: seen", "good", "✓"
+    if act.receipt == "missing":
+        where = f"prompt {act.receipt_turn:,}" if act.receipt_turn else "the prompt"
+        return f"ALARM: {where} should hold it and does not", "bad", "!"
+    if act.receipt == "due":
+        return "receipt due at the next prompt", tone, mark
+    return "", tone, mark
+
+
+def body(act: str, page: PageView, choice: str, reason: str, seq: int | None) -> dict[str, Any]:
+    """The event's body for an act on one page. Raises ValueError for a choice that the act does not have."""
+    found: dict[str, Any] = {"page_ids": [page.page_id], "reason": reason}
+    if seq is not None:
+        found["based_on_seq"] = seq
+    if act == "pin":
+        found["pin"] = Pin(choice or Pin.HARD).value
+    elif act == "demote":
+        found["cap"] = Fidelity[(choice or "pointer").upper()].label if choice in _levels(page) else _lowest(page)
+    return found
+
+
+def _levels(page: PageView) -> list[str]:
+    return [f.label for f in sorted(page.tokens) if f >= page.min_fidelity]
+
+
+def _lowest(page: PageView) -> str:
+    levels = _levels(page)
+    return levels[0] if levels else page.min_fidelity.label
+
+
+def choices(act: str, page: PageView) -> list[tuple[str, str]]:
+    """(value, words) of what the person may choose before confirming."""
+    if act == "pin":
+        return [("hard", "hard: never below its floor"), ("soft", "soft: worth more when there is room")]
+    if act == "demote":
+        return [(label, f"at most {label}") for label in _levels(page)]
+    return []
+
+
+def cost_words(dry: Any, titles: dict[str, str]) -> dict[str, Any]:
+    """A dry run (``memory.core.DryRun``) as a sentence: what it takes, and which pages move."""
+    if not dry.allowed:
+        return {"allowed": False, "sentence": f"Refused: {dry.why}", "moves": []}
+    up = [c for c in dry.changes if c[2] > c[1]]
+    down = [c for c in dry.changes if c[2] < c[1]]
+    of = f" of {dry.budget:,}" if dry.budget else ""
+    delta = dry.tokens_after - dry.tokens_before
+    parts = [f"The next prompt holds {dry.tokens_after:,}{of} tokens ({delta:+,})"]
+    for group, word in ((up, "rise"), (down, "fall")):
+        by_level: dict[Fidelity, int] = {}
+        for _page, _old, new in group:
+            by_level[Fidelity(new)] = by_level.get(Fidelity(new), 0) + 1
+        for level, count in sorted(by_level.items(), reverse=True):
+            verb = word if count > 1 else word + "s"
+            parts.append(f"{count:,} page{'s' if count > 1 else ''} {verb} to {level.label}")
+    if not dry.changes:
+        parts.append("no page moves")
+    if dry.insufficient_by:
+        parts.append(f"what is required would exceed the budget by {dry.insufficient_by:,} tokens")
+    moves = [
+        f"{titles.get(page_id, page_id)[:80]}: {Fidelity(old).label} → {Fidelity(new).label}"
+        for page_id, old, new in dry.changes[:8]
+    ]
+    return {"allowed": True, "sentence": "; ".join(parts) + ".", "moves": moves, "more": len(dry.changes) - 8}

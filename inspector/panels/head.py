@@ -1,0 +1,176 @@
+"""The session's header: what it is, how far our word reaches, the figures, and what is wrong right now."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from inspector.queries import Picture
+from memory.core.outcomes import SessionView, SideTotals
+from memory.store import SessionRow
+
+#: What the mode means for an act, in words: never more than the harness allows.
+MODE_WORDS = {
+    "enforced": "enforced · pins bind the next prompt",
+    "injected": "observed · pins injected at the next prompt",
+    "observed": "observed · read only, acts are shadow only",
+}
+WINDOW_WORDS = {
+    "recorded": "the window as the record states it",
+    "published": "the window its maker publishes for this model",
+    "configured": "the window as configured for this session",
+    "unknown": "no window is known for this model",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Figure:
+    value: int | None
+    label: str
+    title: str
+    tone: str = ""  # '', bad, warn
+    beside: str = ""
+
+
+def used_tokens(view: SessionView, side: str) -> int:
+    """Tokens of the last prompt: recorded where the record has them, else what we count."""
+    totals = view.shadow if side == "shadow" and view.shadow else view.primary
+    if side != "shadow" and view.mode != "enforced" and view.recorded_tokens is not None:
+        return view.recorded_tokens
+    return totals.tokens_used + view.fixed_tokens
+
+
+def token_figure(view: SessionView, side: str) -> Figure:
+    totals = view.shadow if side == "shadow" and view.shadow else view.primary
+    observed = side != "shadow" and view.mode != "enforced"
+    if observed and view.recorded_tokens is not None:
+        source = "the last prompt's size as the provider counted it (recorded)"
+    elif observed:
+        source = "counted by us from the pages; the record has no size for this prompt"
+    else:
+        source = "counted by us when the prompt was assembled"
+    limit = view.window if observed else totals.budget
+    bound = WINDOW_WORDS.get(view.window_source, "") if observed else "the token budget for pages"
+    label = f"of {limit:,} tokens" if limit else "tokens, no known limit"
+    return Figure(used_tokens(view, side), label, f"{source}; {bound}")
+
+
+def fault_figure(totals: SideTotals) -> Figure:
+    exact, inferred = sum(totals.faults.values()), sum(totals.faults_inferred.values())
+    kinds = ", ".join(f"{n} {kind.replace('_', ' ')}" for kind, n in sorted(totals.faults.items()) if n)
+    title = "policy-controllable faults that the record itself proves" + (f": {kinds}" if kinds else "")
+    beside = f"+{inferred:,} inferred" if inferred else ""
+    return Figure(exact, "faults, exact", title, "bad" if exact else "", beside)
+
+
+def insufficient_figure(totals: SideTotals) -> Figure:
+    count = sum(totals.insufficient.values())
+    title = "misses that no policy could have avoided at this budget; never counted as faults"
+    return Figure(count, "insufficient", title, "warn" if count else "")
+
+
+def figures(view: SessionView, side: str) -> list[Figure]:
+    totals = view.shadow if side == "shadow" and view.shadow else view.primary
+    found = [token_figure(view, side), fault_figure(totals), insufficient_figure(totals)]
+    if side != "shadow" and view.shadow is not None:
+        other = sum(view.shadow.faults.values())
+        title = f"exact faults of the same log under {view.shadow.policy} (shadow, counterfactual)"
+        found.append(Figure(other, "under ClawVM", title))
+    return found
+
+
+def compare(view: SessionView) -> str:
+    """The one honest line between the two truths; '' where only one is computed."""
+    if view.shadow is None:
+        return ""
+    one, two = view.primary, view.shadow
+    return (
+        f"as it was: {_faults(one)}, {_count(one.page_ins, 'page-in')}, {one.page_in_tokens:,} tokens read again; "
+        f"under ClawVM with {_budget(two)}: {_faults(two)}, {_count(two.page_ins, 'page-in')}, "
+        f"{two.page_in_tokens:,} tokens"
+    )
+
+
+def _faults(totals: SideTotals) -> str:
+    exact, inferred = sum(totals.faults.values()), sum(totals.faults_inferred.values())
+    return _count(exact, "exact fault") + (f" ({inferred:,} inferred)" if inferred else "")
+
+
+def _budget(totals: SideTotals) -> str:
+    return "no known budget" if totals.budget is None else f"{totals.budget:,} tokens for pages"
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
+def notices(picture: Picture) -> list[dict[str, str]]:
+    """What a person must not overlook, with its size: insufficiency, rejected events, records we could not read."""
+    session, view = picture.session, picture.session.view
+    found: list[dict[str, str]] = []
+    if view is not None:
+        for side in picture.look.sides:
+            totals = picture.totals(side)
+            if totals is not None and totals.insufficient_by > 0:
+                found.append({"tone": "bad-line", "text": _insufficiency(picture, side, totals)})
+    counts = [
+        (session.broken_records, "record could not be parsed", "records could not be parsed"),
+        (session.unknown_records, "record is of an unknown kind", "records are of an unknown kind"),
+        (view.rejected_events if view else 0, "event was rejected", "events were rejected"),
+        (view.parked if view else 0, "update is parked", "updates are parked"),
+    ]
+    told = [f"{n:,} {one if n == 1 else many}" for n, one, many in counts if n]
+    if told:
+        found.append({"tone": "", "text": ", ".join(told) + "; all are kept, none is counted as held"})
+    return found
+
+
+def _insufficiency(picture: Picture, side: str, totals: SideTotals) -> str:
+    """By how much the required set exceeds the budget, and the largest pages that are required."""
+    needed = []
+    for row in picture.live_pages:
+        page = row.view
+        if page.pin == "hard":
+            tokens = page.tokens.get(page.min_fidelity) or min(page.tokens.values(), default=0)
+            needed.append((tokens, page.title or page.page_id))
+    needed.sort(reverse=True)
+    largest = ", ".join(f"{title[:60]} ({tokens:,})" for tokens, title in needed[:4])
+    where = "under ClawVM: " if side == "shadow" else ""
+    text = (
+        f"{where}insufficient by {totals.insufficient_by:,} tokens: what must be held needs "
+        f"{totals.required_tokens:,} of {totals.budget or 0:,}"
+    )
+    return text + (f". Largest: {largest}" if largest else "")
+
+
+def status(session: SessionRow) -> tuple[str, bool]:
+    """The live indicator's words, and whether it is lit."""
+    turn = session.view.turn if session.view else session.turn
+    if session.view is None:
+        return ("nothing folded yet", False) if not session.pending else ("reading…", True)
+    if session.ended:
+        return f"Ended · turn {turn:,}", False
+    return (f"Live · turn {turn:,}", True) if session.live else (f"Quiet · turn {turn:,}", False)
+
+
+def context(picture: Picture) -> dict[str, Any]:
+    session, view, look = picture.session, picture.session.view, picture.look
+    words, lit = status(session)
+    choices = []
+    if view is not None and view.shadow is not None:
+        names = (("primary", "As it was"), ("shadow", "ClawVM shadow"), ("both", "Both"))
+        choices = [{"side": s, "label": n, "query": look.query(side=s), "on": s == look.side} for s, n in names]
+    return {
+        "session": session,
+        "name": session.title or session.name or session.key,
+        "mode_words": MODE_WORDS.get(session.mode, session.mode),
+        "policy": (view.primary.policy if view else ""),
+        "shadow_policy": view.shadow.policy if view and view.shadow else "",
+        "status": words,
+        "lit": lit,
+        "choices": choices,
+        "figure_rows": [(s, figures(view, s)) for s in look.sides] if view else [],
+        "compare": compare(view) if view else "",
+        "notices": notices(picture),
+        "turn": picture.turn,
+    }

@@ -1,0 +1,197 @@
+"""The context window as one bar: unseen, pages (hue by type, weight by fidelity), stale copies, free space."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from inspector.panels.head import used_tokens
+from inspector.panels.held import fidelity_of
+from inspector.queries import Look, Picture
+from inspector.templatetags.claw import LETTERS, dom_id
+from memory.core.outcomes import PageView, SessionView, SideTotals
+from memory.core.types import PageType
+
+TYPES = tuple(t.value for t in PageType)
+THIN = 0.0012  # share of the bar below which pages of one type are drawn together
+LABEL = 0.028  # share below which a cell carries no label
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """A stretch of the bar; ``x`` and ``width`` are percentages of it, as SVG takes them."""
+
+    kind: str  # page, merged, unseen, stale, fixed, free
+    x: str
+    width: str
+    tokens: int
+    label: str
+    title: str
+    page_type: str = ""
+    fidelity: str = ""
+    query: str = ""
+    key: str = ""
+    labelled: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """A cell before it has a place."""
+
+    kind: str
+    tokens: int
+    label: str
+    title: str
+    page: PageView | None = None
+    page_type: str = ""
+    fidelity: str = ""
+
+
+def percent(share: float) -> str:
+    return f"{share * 100:.3f}%"
+
+
+def page_pieces(pages: list[PageView], side: str) -> list[Piece]:
+    """Resident pages in the order of their types, then as the table has them."""
+    found = []
+    for page in sorted(pages, key=lambda p: (TYPES.index(p.type.value), p.order)):
+        on_side = page.shadow if side == "shadow" and page.shadow else page.primary
+        if on_side.tokens <= 0 or fidelity_of(page, side) == 0:
+            continue
+        name, label = page.title or page.page_id, on_side.fidelity.label
+        title = f"{name[:200]} · {page.type.value} · {label} · {on_side.tokens:,} tokens"
+        found.append(Piece("page", on_side.tokens, name[:120], title, page, page.type.value, label))
+    return found
+
+
+def merge_thin(pieces: list[Piece], scale: int) -> list[Piece]:
+    """Neighbours of one type too thin to be seen become one piece that says how many it holds."""
+    found: list[Piece] = []
+    run: list[Piece] = []
+
+    def close() -> None:
+        if len(run) == 1:
+            found.append(run[0])
+        elif run:
+            tokens = sum(p.tokens for p in run)
+            title = f"{len(run):,} small {run[0].page_type} pages · {tokens:,} tokens"
+            found.append(Piece("merged", tokens, f"{len(run)} pages", title, None, run[0].page_type, run[0].fidelity))
+        run.clear()
+
+    for piece in pieces:
+        if piece.tokens >= scale * THIN:
+            close()
+            found.append(piece)
+            continue
+        if run and (run[0].page_type, run[0].fidelity) != (piece.page_type, piece.fidelity):
+            close()
+        run.append(piece)
+    close()
+    return found
+
+
+def pieces(view: SessionView, totals: SideTotals, side: str, pages: list[PageView]) -> list[Piece]:
+    """Everything in the window, left to right, with what we do not see first."""
+    shown = page_pieces(pages, side)
+    found = []
+    if view.unseen_tokens:
+        items = ", ".join(f"{n.replace('_', ' ')} {v:,}" for n, v in sorted(view.unseen_items.items()))
+        where = "in the prompt by its recorded size, but in no record" + (f": {items}" if items else "")
+        found.append(Piece("unseen", view.unseen_tokens, "unseen", f"unseen {view.unseen_tokens:,} tokens · {where}"))
+    if view.fixed_tokens:
+        title = f"{view.fixed_tokens:,} tokens that the harness adds beside our pages"
+        found.append(Piece("unseen", view.fixed_tokens, "harness", title))
+    found += shown
+    rest = sum(totals.by_type.values()) - sum(p.tokens for p in shown)
+    if rest > 0:
+        found.append(Piece("merged", rest, "more pages", f"{rest:,} tokens of further pages", None, "conversation"))
+    if side != "shadow" and view.stale_tokens:
+        title = f"{view.stale_tokens:,} tokens of superseded copies that still stand in the prompt"
+        found.append(Piece("stale", view.stale_tokens, "stale", title))
+    return found
+
+
+def bar_scale(view: SessionView, totals: SideTotals, side: str, used: int) -> tuple[int, int | None, str]:
+    """(tokens that the whole bar stands for, limit or None, the limit's name)."""
+    if side == "shadow":
+        limit = None if totals.budget is None else totals.budget + view.unseen_tokens + view.fixed_tokens
+        name = "budget with unseen" if view.unseen_tokens else "budget"
+    elif view.mode == "enforced" and totals.budget is not None:
+        limit, name = totals.budget + view.fixed_tokens, "budget"
+    else:
+        limit, name = view.window, f"window, {view.window_source}"
+    return max(limit or 0, used, 1), limit, name
+
+
+def lay_out(found: list[Piece], scale: int, picture: Picture) -> list[Cell]:
+    cells, at = [], 0
+    for piece in found:
+        share = piece.tokens / scale
+        page = piece.page
+        cells.append(
+            Cell(
+                kind=piece.kind,
+                x=percent(at / scale),
+                width=percent(share),
+                tokens=piece.tokens,
+                label=f"{piece.label} {piece.tokens:,}" if piece.kind in ("unseen", "stale") else piece.label,
+                title=piece.title,
+                page_type=piece.page_type,
+                fidelity=piece.fidelity,
+                query=Look(side=picture.look.side, page=page.page_id).query() if page else "",
+                key=dom_id(page.page_id) if page else "",
+                labelled=share >= LABEL,
+            )
+        )
+        at += piece.tokens
+    return cells
+
+
+def bar(picture: Picture, side: str) -> dict[str, Any] | None:
+    """One side's bar; None before the first prompt."""
+    view, totals = picture.session.view, picture.totals(side)
+    if view is None or totals is None:
+        return None
+    pages = [row.view for row in picture.live_pages]
+    found = pieces(view, totals, side, pages)
+    used = max(sum(p.tokens for p in found), 0)
+    scale, limit, limit_name = bar_scale(view, totals, side, used)
+    cells = lay_out(merge_thin(found, scale), scale, picture)
+    free = scale - used
+    start = sum(p.tokens for p in found if p.kind == "unseen")
+    floor = totals.floor_tokens
+    return {
+        "side": side,
+        "cells": cells,
+        "free": free,
+        "free_x": percent(used / scale),
+        "free_width": percent(free / scale),
+        "free_labelled": free / scale >= 0.05,
+        "floor": floor,
+        "floor_x": percent(start / scale),
+        "floor_end": percent(min(1.0, (start + floor) / scale)),
+        "floor_over": limit is not None and start + floor > limit,
+        "limit": limit,
+        "limit_name": limit_name,
+        "limit_x": percent((limit or scale) / scale),
+        "over": limit is not None and used > limit,
+        "excess": used - used_tokens(view, side) if side == "primary" else 0,
+        "label": _spoken(view, totals, free, limit),
+    }
+
+
+def _spoken(view: SessionView, totals: SideTotals, free: int, limit: int | None) -> str:
+    """The bar in words, for those who do not see it."""
+    kinds = ", ".join(f"{name} {tokens:,}" for name, tokens in totals.by_type.items() if tokens)
+    whole = f" of {limit:,}" if limit else ""
+    return f"Context window{whole} tokens: unseen {view.unseen_tokens:,}; {kinds or 'no pages'}; free {free:,}"
+
+
+def context(picture: Picture) -> dict[str, Any]:
+    bars = [b for b in (bar(picture, side) for side in picture.look.sides) if b]
+    return {
+        "bars": bars if picture.turn else [],
+        "turn": picture.turn,
+        "legend": [(name, LETTERS[name]) for name in TYPES],
+        "both": len(bars) > 1,
+    }

@@ -1,0 +1,242 @@
+"""The screens. One view serves a page whole, or, asked by htmx with ``parts``, only the panels that changed."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from typing import Any
+from uuid import UUID
+
+from django.conf import settings
+from django.http import Http404, HttpRequest, HttpResponse, QueryDict
+from django.shortcuts import redirect, render
+from django.urls import reverse
+from django.utils.module_loading import import_string
+from django.views.decorators.http import require_GET, require_http_methods, require_POST
+
+from inspector import queries
+from inspector import render as fragments
+from inspector.keys import KEYS
+from inspector.panels import acts as act_panel
+from inspector.panels import drawer as drawer_panel
+from inspector.panels import sessions as sessions_panel
+from inspector.queries import PARTS, Look, Picture, SessionsLook
+from inspector.templatetags.claw import dom_id
+from memory import store
+from memory.core.errors import EventError
+from memory.store import NewEvent, SessionRow, StoreError
+
+log = logging.getLogger(__name__)
+
+MAX_REASON = 400  # characters
+#: What the first screen offers and starts; named in settings, so that no layer reaches over another.
+HOOKS = {
+    "CLAWWEB_START_DEMO": "clawweb.demo.replay.start_demo",
+    "CLAWWEB_DISCOVER": "memory.harness.discover.discover",
+}
+
+
+def hook(name: str) -> Callable[..., Any] | None:
+    """The function that the setting names; None where it is not there."""
+    try:
+        found: Callable[..., Any] = import_string(getattr(settings, name, HOOKS[name]))
+    except ImportError:
+        return None
+    return found
+
+
+def is_operator_somewhere(user_id: int) -> bool:
+    return "operator" in store.visible_projects(user_id).values()
+
+
+@require_GET
+def sessions(request: HttpRequest, demo_error: str = "") -> HttpResponse:
+    """All sessions of the person's projects."""
+    look = SessionsLook.read(request.GET)
+    projects = store.visible_projects(_user_id(request))
+    found, total = queries.sessions(look, projects)
+    everything = total if look == SessionsLook() else queries.sessions(SessionsLook(limit=1), projects)[1]
+    context = sessions_panel.context(look, found, total, everything)
+    live = fragments.session_fragments(found, context)
+    base = reverse("inspector:sessions")
+    return render(
+        request,
+        "inspector/sessions.html",
+        {
+            "list": context,
+            "rows_html": fragments.safe(live.lists["session-rows"]),
+            "base": base,
+            "query": look.query(),
+            "socket": f"/ws/sessions/?{look.query()}",
+            "keys": KEYS,
+            "found": [] if everything else own_sessions(),
+            "can_act": hook("CLAWWEB_START_DEMO") is not None and is_operator_somewhere(_user_id(request)),
+            "demo_error": demo_error,
+        },
+    )
+
+
+def own_sessions() -> list[dict[str, str]]:
+    """The user's own Claude Code transcripts on this machine: title and the argument that ``watch`` takes."""
+    discover = hook("CLAWWEB_DISCOVER")
+    if discover is None:
+        return []
+    try:
+        return [sessions_panel.offer(item) for item in list(discover())[:5]]
+    except Exception:
+        log.exception("looking for the user's own sessions failed")
+        return []
+
+
+@require_POST
+def demo(request: HttpRequest) -> HttpResponse:
+    """Starts the replay of the recorded demo."""
+    start = hook("CLAWWEB_START_DEMO")
+    if start is None or not is_operator_somewhere(_user_id(request)):
+        return HttpResponse("The demo cannot be started here.", status=403, content_type="text/plain")
+    try:
+        start()
+    except Exception as error:
+        log.exception("the demo did not start")
+        request.method = "GET"
+        return sessions(request, demo_error=f"The demo did not start: {error}")
+    return redirect("inspector:sessions")
+
+
+@require_GET
+def session(request: HttpRequest, session_id: UUID) -> HttpResponse:
+    """One session: whole, or with ``parts`` (names of panels, or all) as swaps for what is there."""
+    row, role = _session(request, session_id)
+    look = Look.read(request.GET)
+    asked = request.GET.get("parts", "")
+    partly = bool(asked) and request.headers.get("HX-Request") == "true"
+    parts = PARTS if not partly or asked == "all" else tuple(p for p in PARTS if p in asked.split(","))
+    found = queries.picture(row, look, parts, role)
+    look = found.look
+    context = fragments.page_context(found, parts) | view_context(found, parts)
+    if not partly:
+        socket = f"/ws/sessions/{row.id}/?{look.query()}&seq={row.applied_seq}"
+        return render(request, "inspector/session.html", context | {"socket": socket, "keys": KEYS})
+    templates = {"talk": "conversation"}
+    found_html = [
+        fragments.partial(part, "outerMorph", fragments.html(templates.get(part, part), context)) for part in parts
+    ]
+    found_html.append(fragments.partial("view", "outerMorph", fragments.html("view", context)))
+    query = look.query()
+    headers = {"HX-Push-Url": f"{context['base']}?{query}" if query else context["base"]}
+    return HttpResponse("".join(found_html), headers=headers)
+
+
+def view_context(found: Picture, parts: tuple[str, ...]) -> dict[str, Any]:
+    """What the page says about itself, for the script: its query, what is fresh, and at which seq."""
+    return {
+        "base": reverse("inspector:session", args=[found.session.id]),
+        "query": found.look.query(),
+        "fresh": "all" if parts == PARTS else ",".join(parts),
+        "turn": found.turn,
+        "page_key": dom_id(found.look.page) if found.look.page else "",
+    }
+
+
+@require_GET
+def page_text(request: HttpRequest, session_id: UUID) -> HttpResponse:
+    """One representation's whole text, instead of its beginning."""
+    row, role = _session(request, session_id)
+    found = queries.picture(row, Look.read(request.GET), ("drawer",), role)
+    if found.page is None:
+        raise Http404
+    context = drawer_panel.context(found) | drawer_panel.text_context(found, whole=True)
+    if request.headers.get("HX-Request") == "true":
+        return HttpResponse(fragments.html("drawer_text", {"drawer": context}))
+    return HttpResponse(context["text"], content_type="text/plain; charset=utf-8")
+
+
+# acts
+
+
+@require_http_methods(["GET", "POST"])
+def act(request: HttpRequest, session_id: UUID) -> HttpResponse:
+    """GET: what the act would cost, and the question. POST: the act."""
+    row, role = _session(request, session_id)
+    if role != "operator":
+        return _answer({"error": "Your role in this project is viewer: acts need operator."}, status=403)
+    asked = request.GET if request.method == "GET" else request.POST
+    name = asked.get("act", "")
+    look = Look(page=asked.get("page", "")[: queries.MAX_PAGE_ID])
+    found = queries.picture(row, look, ("drawer",), role)
+    if name not in act_panel.ACTS or found.page is None:
+        return _answer({"error": "This session has no such page any more, or there is no such act."}, status=404)
+    try:
+        if request.method == "POST":
+            return _do(request, found, name, asked)
+        return _ask(found, name, asked)
+    except (StoreError, EventError, ValueError, KeyError) as error:
+        return _answer({"error": f"Not done: {error}"}, status=422)
+
+
+def _ask(found: Picture, name: str, asked: QueryDict) -> HttpResponse:
+    """The question with the cost, tried on a copy of the state."""
+    assert found.page is not None
+    page, row = found.page.view, found.session
+    choices = act_panel.choices(name, page)
+    choice = asked.get("choice", "") or (choices[0][0] if choices else "")
+    body = act_panel.body(name, page, choice, "", None)
+    from memory import dryrun
+
+    dry = dryrun.try_act(row.id, f"operator_{name}", body)
+    how = act_panel.reach(row.mode, name)
+    context = {
+        "act": name,
+        "page": page,
+        "seq": row.applied_seq,
+        "choices": choices,
+        "choice": choice,
+        "reason": asked.get("reason", "")[:MAX_REASON],
+        "reach": act_panel.REACH_WORDS[how],
+        "reach_title": act_panel.REACH_TITLES[how],
+        "cost": act_panel.cost_words(dry, {page.page_id: page.title or page.page_id}),
+        "action": reverse("inspector:act", args=[row.id]),
+    }
+    return HttpResponse(fragments.html("ask", context))
+
+
+def _do(request: HttpRequest, found: Picture, name: str, asked: QueryDict) -> HttpResponse:
+    """Appends the act to the log: the worker applies it, the socket tells what became of it."""
+    assert found.page is not None
+    reason = asked.get("reason", "").replace("\x00", "")[:MAX_REASON]
+    if name == "undo":
+        body: dict[str, Any] = {"act_seq": int(asked.get("act_seq", "")), "reason": reason}
+    else:
+        seq = asked.get("seq", "")
+        based_on = int(seq) if seq.isascii() and seq.isdigit() else None
+        body = act_panel.body(name, found.page.view, asked.get("choice", ""), reason, based_on)
+    actor = f"operator:{request.user.get_username()}"
+    (appended,) = store.append_events(found.session.id, [NewEvent(f"operator_{name}", body)], actor=actor)
+    row = store.session_row(found.session.id)
+    assert row is not None
+    after = queries.picture(row, found.look, ("drawer",), found.role)
+    return _answer({"seq": appended.seq, "drawer": drawer_panel.context(after)})
+
+
+def _answer(context: dict[str, Any], status: int = 200) -> HttpResponse:
+    return HttpResponse(fragments.html("asked", context), status=status)
+
+
+# who
+
+
+def _user_id(request: HttpRequest) -> int:
+    """The signed-in person; the middleware lets nobody else through."""
+    user = request.user
+    if not user.is_authenticated or user.pk is None:
+        raise Http404
+    return int(user.pk)
+
+
+def _session(request: HttpRequest, session_id: UUID) -> tuple[SessionRow, str]:
+    """The session and the person's role in it; what one may not see does not exist."""
+    row = store.session_row(str(session_id))
+    role = store.member_role(_user_id(request), row.project_id) if row else None
+    if row is None or role is None:
+        raise Http404("no such session")
+    return row, role
