@@ -145,7 +145,7 @@ MIGRATION_COMPLAINT = Turn(
         do(read("docs/architecture.md"), text="What else is said about migrations?"),
         do(
             bash(
-                'git stash -q && rm -f $TMPDIR/deployed.db && TALLYBOOK_TOKEN_SECRET=x python -c "from '
+                'git stash -q -u && rm -f $TMPDIR/deployed.db && TALLYBOOK_TOKEN_SECRET=x python -c "from '
                 "tallybook.db import "
                 "open_database; open_database('$TMPDIR/deployed.db')\" ; git stash pop -q && python -c "
                 '"from tallybook.db import '
