@@ -125,7 +125,9 @@ def _tool_called(body: Body) -> Body:
     from memory.harness.signature import describe
 
     args = body["args"] if isinstance(body["args"], dict) else {}
-    call = describe(str(body.get("tool", "")), args, str(body.get("cwd") or ""), str(body.get("root") or "") or None)
+    call = describe(
+        str(body.get("tool", "")), args, str(body.get("cwd") or ""), str(body.get("root") or "") or None
+    )
     rest = {k: v for k, v in body.items() if k not in ("args", "cwd", "root")}
     rest["signature"] = call.signature
     rest.setdefault("kind", call.kind.value)

@@ -46,7 +46,11 @@ def build(
         body = _text(kind, fidelity, text, title, hint or {}, full.tokens)
         if body is None:
             continue
-        shown = f"[page:{one_line(page_id, 512)}{body}]" if fidelity is Fidelity.POINTER else f"{handle(page_id)}\n{body}"
+        shown = (
+            f"[page:{one_line(page_id, 512)}{body}]"
+            if fidelity is Fidelity.POINTER
+            else f"{handle(page_id)}\n{body}"
+        )
         if len(shown) >= len(text) * 2:
             continue
         tokens = count(shown)
@@ -66,7 +70,9 @@ def _text(
     if kind is PageType.PLAN:
         return prose.plan(text, hint)
     if kind is PageType.EVIDENCE:
-        return evidence.compressed(text) if fidelity is Fidelity.COMPRESSED else evidence.structured(text, hint)
+        return (
+            evidence.compressed(text) if fidelity is Fidelity.COMPRESSED else evidence.structured(text, hint)
+        )
     if fidelity is Fidelity.COMPRESSED:
         return prose.compressed(text)
     return prose.preference(text) if kind is PageType.PREFERENCE else prose.conversation(text, hint)

@@ -55,7 +55,10 @@ def plan(text: str, hint: dict[str, Any]) -> str:
     """Goal, current step, counts. Steps are boxes (``[x]``, ``[>]``, ``[ ]``) or the items of a list."""
     lines = text.split("\n")
     boxes = [m for line in lines if (m := _BOX.match(line))]
-    goal = str(hint.get("goal") or next((x.strip("# ").strip() for x in lines if x.strip() and not _BOX.match(x)), ""))
+    goal = str(
+        hint.get("goal")
+        or next((x.strip("# ").strip() for x in lines if x.strip() and not _BOX.match(x)), "")
+    )
     out = [f"goal: {cut(one_line(goal, 200), 200)}"] if goal else []
     if boxes:
         done = sum(m.group(1) in "xX" for m in boxes)

@@ -23,7 +23,9 @@ _IMPERATIVES: Final = (
     "return", "review", "run", "save", "say", "see", "send", "set", "show", "start", "stop", "store", "tell", "test", "treat",
     "try", "update", "use", "validate", "verify", "wait", "wrap", "write",
 )  # fmt: skip
-NORMATIVE: Final = re.compile(r"\b(?:" + "|".join(re.escape(w) for w in _WORDS) + r")\b|\bNO\b|\bNOT\b", re.IGNORECASE)
+NORMATIVE: Final = re.compile(
+    r"\b(?:" + "|".join(re.escape(w) for w in _WORDS) + r")\b|\bNO\b|\bNOT\b", re.IGNORECASE
+)
 _IMPERATIVE = re.compile(r"(?:please\s+|then\s+)?(?:" + "|".join(_IMPERATIVES) + r")\b", re.IGNORECASE)
 _HEADING = re.compile(r"#{1,6}\s|[A-Z][A-Z \-/&]{3,60}:?$")
 _ITEM = re.compile(r"(\s*)(?:[-*+•]|\d{1,3}[.)]|[a-z][.)])\s+")
@@ -72,7 +74,10 @@ def _blocks(text: str) -> list[tuple[str, str]]:
             out.append(("heading", line))
         elif _ITEM.match(line):
             out.append(("item", line))
-        elif out and out[-1][0] in ("item", "text"):  # a wrapped line belongs to the sentence that began above
+        elif out and out[-1][0] in (
+            "item",
+            "text",
+        ):  # a wrapped line belongs to the sentence that began above
             out[-1] = (out[-1][0], f"{out[-1][1]}\n{line}")
         else:
             out.append(("text", line))

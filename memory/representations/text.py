@@ -53,7 +53,9 @@ def repeats_folded(lines: list[str]) -> list[str]:
     return out
 
 
-def head_tail(lines: list[str], head: int, tail: int, line_limit: int, between: list[str] | None = None) -> str:
+def head_tail(
+    lines: list[str], head: int, tail: int, line_limit: int, between: list[str] | None = None
+) -> str:
     """First and last lines, an elision line that says how many are missing, and lines kept from between."""
     if len(lines) <= head + tail + 1:
         return "\n".join(cut(line, line_limit) for line in lines)

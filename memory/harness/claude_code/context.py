@@ -1,0 +1,164 @@
+"""What the adapter remembers of a session, and the making of events: pages, demands, boundaries."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+from memory.core.types import PageType, ToolKind
+from memory.harness import EventTuple
+from memory.harness.claude_code import demands
+from memory.harness.claude_code.identity import KnownPage, OpenCall
+from memory.harness.claude_code.plans import Plan
+
+
+@dataclass(slots=True)
+class Answer:
+    """One model call, grouped by its message id; its lines may interleave with results."""
+
+    page_id: str
+    parts: list[str] = field(default_factory=list)
+    calls: list[str] = field(default_factory=list)
+    created: bool = False
+
+
+class Context:
+    """One session's memory. The events of the record in hand are collected in ``out``."""
+
+    def __init__(self) -> None:
+        self.out: list[EventTuple] = []
+        self.n = 0  # the record in hand
+        self.at = ""
+        self.uuid = ""
+        self.root: str | None = None  # working directory of the first record that has one
+        self.cwd = ""
+        self.pages: dict[str, KnownPage] = {}
+        self.index = demands.Index()
+        self.plan = Plan()
+        self.title = ""
+        self.calls: dict[str, OpenCall] = {}
+        self.answers: dict[str, Answer] = {}
+        self.by_uuid: dict[str, list[str]] = {}
+        self.page_of_call: dict[str, str] = {}
+        self.demanded: dict[str, tuple[int, bool]] = {}  # in this turn: page -> fidelity, exact
+        self.turn = 0
+        self.recorded: int | None = None  # the last prompt's size
+        self.queue: list[tuple[str, str]] = []  # prompts typed while the agent works: text, when
+        self.attachments = False  # the version records what it attaches
+        self.summary = ""  # page id that the next summary gets
+        self.since = 1  # first record after the last boundary
+        self.span = (1, 1)  # records that the next summary stands for
+
+    def emit(self, kind: str, body: dict[str, Any]) -> None:
+        self.out.append((kind, body, self.at))
+
+    def noted(self, what: str, **data: Any) -> None:
+        self.emit("noted", {"what": what, "data": {**data, "record": self.n}})
+
+    def page(
+        self,
+        page_id: str,
+        page_type: PageType,
+        text: str,
+        *,
+        title: str = "",
+        provenance: tuple[str, str],
+        hint: dict[str, Any] | None = None,
+        resources: Iterable[str] = (),
+        what: str = "",
+        call_id: str = "",
+        **more: Any,
+    ) -> None:
+        """Makes a page, or a new version of one that is known. Evidence gets its soft pin and its worth."""
+        source = {"kind": provenance[0], "ref": provenance[1][:400], "record": self.n}
+        known = self.pages.get(page_id)
+        if known is None:
+            spec = {
+                "page_id": page_id,
+                "type": page_type.value,
+                "provenance": source,
+                "title": title[:300],
+                "text": text,
+                "resources": list(resources),
+                **more,
+            }
+            if page_type is PageType.EVIDENCE:
+                spec = {"pin": "soft", "min_fidelity": "pointer", "base_utility": 5.0, **spec}
+            if hint:
+                spec["hint"] = hint
+            self.emit("page_created", {"page": spec})
+            known = self.pages[page_id] = KnownPage(page_type, title, tuple(resources), created=self.n)
+        else:
+            body = {
+                "page_id": page_id,
+                "type": known.type.value,
+                "text": text,
+                "what": what or "again",
+                "durable": True,
+                "provenance": source,
+                "title": title[:300] or known.title,
+            }
+            if hint:
+                body["hint"] = hint
+            self.emit("page_updated", body)
+            known.stale = False
+        if call_id:
+            known.last_call = call_id
+            self.page_of_call[call_id] = page_id
+        if self.uuid:
+            known.uuids.append(self.uuid)
+            self.by_uuid.setdefault(self.uuid, []).append(page_id)
+        self.index.add(page_id, known, text)
+
+    def demand(self, found: Iterable[demands.Demand]) -> None:
+        """Tells the demands of this turn: a page once, again only where a later one asks for more or proves it."""
+        for one in found:
+            before = self.demanded.get(one.page_id)
+            now = (int(one.fidelity), one.exact)
+            if before is not None and now[0] <= before[0] and (before[1] or not now[1]):
+                continue
+            self.demanded[one.page_id] = now
+            body = {
+                "page_id": one.page_id,
+                "fidelity": one.fidelity.label,
+                "rule": one.rule,
+                "evidence": one.evidence,
+                "exact": one.exact,
+            }
+            self.emit("demand_observed", body)
+
+    def called(self, call: OpenCall) -> None:
+        """A tool call: what it demands, the call, and what it makes stale."""
+        self.demand(demands.of_call(self.index, self.pages, call, self.cwd))
+        known = self.pages.get(call.page_id)
+        made = call.call
+        body = {
+            "call_id": call.call_id,
+            "tool": call.tool,
+            "signature": made.signature,
+            "kind": made.kind.value,
+            "refresh": bool(known is not None and known.stale),
+            "reads": list(made.reads),
+            "writes": list(made.writes),
+        }
+        self.emit("tool_called", body)
+        if made.kind is ToolKind.WRITE:
+            for page in self.pages.values():
+                if not page.stale and any(touches(w, r) for w in made.writes for r in page.resources):
+                    page.stale = True
+
+
+def touches(write: str, resource: str) -> bool:
+    """Whether a write reaches what a page depends on: the file, a folder above it, or the workspace."""
+    if resource == "workspace" or write == resource:
+        return True
+    if write == "workspace":
+        return resource.startswith(("file:", "dir:"))
+    path, depends = write.partition(":")[2], resource.partition(":")[2]
+    if not write.startswith(("file:", "dir:")) or not resource.startswith(("file:", "dir:")):
+        return False
+    inside = resource.startswith("dir:") and path.startswith(depends.rstrip("/") + "/")
+    return (
+        inside or path == depends or (write.startswith("dir:") and depends.startswith(path.rstrip("/") + "/"))
+    )

@@ -1,0 +1,178 @@
+"""What takes state away: compactions, micro-compactions, resets, rewinds."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from memory.core.types import PageType
+from memory.harness.claude_code.context import Context
+from memory.harness.claude_code.identity import clean_id
+
+MAX_WALK: Final = 50_000  # records followed up a chain
+_SILENT: Final = frozenset(
+    {"turn_duration", "stop_hook_summary", "away_summary", "local_command", "informational", "api_error", "api_metrics",
+     "memory_saved", "permission_retry", "bridge_status", "agents_killed", "scheduled_task_fire", "task_summary"}
+)  # fmt: skip
+
+
+class Chain:
+    """The records' parents, by which forks are seen."""
+
+    def __init__(self) -> None:
+        self.leaf = ""  # the last user or assistant record of the main chain
+        self._parent: dict[str, str] = {}
+        self._role: dict[str, str] = {}  # what a record is: answer, prompt, result, other
+
+    def add(self, uuid: str, record: dict[str, Any]) -> None:
+        parent = record.get("parentUuid")
+        self._parent[uuid] = parent if isinstance(parent, str) else ""
+        kind = record.get("type")
+        if kind == "assistant":
+            self._role[uuid] = "answer"
+        elif kind == "user":
+            paired = (
+                isinstance(record.get("toolUseResult"), (dict, list, str))
+                or "sourceToolAssistantUUID" in record
+            )
+            self._role[uuid] = "result" if paired else "prompt"
+
+    def line(self, uuid: str) -> list[str]:
+        """The record and everything above it, newest first."""
+        out: list[str] = []
+        while uuid and len(out) < MAX_WALK:
+            out.append(uuid)
+            uuid = self._parent.get(uuid, "")
+        return out
+
+    def left_behind(self, parent: str) -> list[str]:
+        """Records of the old branch that a new record under ``parent`` leaves; empty where it is no rewind."""
+        if (
+            not self.leaf
+            or parent == self.leaf
+            or self._parent.get(parent) == self.leaf
+            or parent not in self._parent
+        ):
+            return []
+        above = set(self.line(parent))
+        if self.leaf in above:
+            return []
+        branch: list[str] = []
+        for uuid in self.line(self.leaf):
+            if uuid in above:
+                break
+            branch.append(uuid)
+        # Parallel calls fork too: only a branch that holds an answer or a prompt was left by going back.
+        return branch if any(self._role.get(u) in ("answer", "prompt") for u in branch) else []
+
+
+def rewind(context: Context, chain: Chain, record: dict[str, Any]) -> None:
+    """A prompt that does not follow the last record: what stood on the branch it left is out of the context."""
+    parent = record.get("parentUuid")
+    if (
+        not isinstance(parent, str)
+        or record.get("toolUseResult") is not None
+        or "sourceToolAssistantUUID" in record
+    ):
+        return
+    branch = set(chain.left_behind(parent))
+    if not branch:
+        return
+    pages = [p for uuid in branch for p in context.by_uuid.get(uuid, ())]
+    dropped = [p for p in context.pages if p in set(pages) and branch.issuperset(context.pages[p].uuids)]
+    if dropped:
+        context.emit("boundary", {"kind": "prune", "trigger": "rewind", "dropped": dropped})
+
+
+def system(context: Context, chain: Chain, record: dict[str, Any]) -> bool:
+    """A system record; False where its subtype is not known."""
+    subtype = record.get("subtype")
+    if subtype == "compact_boundary":
+        _compaction(context, chain, record)
+    elif subtype == "microcompact_boundary":
+        _micro(context, record)
+    else:
+        return subtype in _SILENT or subtype is None
+    return True
+
+
+def _number(holder: dict[str, Any], key: str) -> int | None:
+    value = holder.get(key)
+    return value if isinstance(value, int) and value >= 0 else None
+
+
+def _compaction(context: Context, chain: Chain, record: dict[str, Any]) -> None:
+    held = record.get("compactMetadata")
+    meta: dict[str, Any] = held if isinstance(held, dict) else {}
+    context.summary = clean_id(f"summary:{context.uuid or context.n}")
+    context.span = (context.since, context.n - 1)
+    context.since = context.n
+    kept = _preserved(context, chain, meta)
+    chain.leaf = ""  # the chain begins anew: what follows is no rewind
+    body: dict[str, Any] = {
+        "kind": "compaction",
+        "trigger": str(meta.get("trigger") or "")[:60],
+        "tokens_before": _number(meta, "preTokens"),
+        "tokens_after": _number(meta, "postTokens"),
+        "summary_page": context.summary,
+    }
+    if kept is not None:
+        body["preserved"] = kept
+    context.emit("boundary", body)
+
+
+def _preserved(context: Context, chain: Chain, meta: dict[str, Any]) -> list[str] | None:
+    """Pages of the messages that the record says were kept; ``None`` where it does not say."""
+    messages, segment = meta.get("preservedMessages"), meta.get("preservedSegment")
+    uuids: list[str] | None = None
+    if isinstance(messages, dict):
+        listed = messages.get("allUuids") or messages.get("uuids")
+        uuids = [u for u in listed if isinstance(u, str)] if isinstance(listed, list) else None
+    if uuids is None and isinstance(segment, dict):
+        head, tail = segment.get("headUuid"), segment.get("tailUuid")
+        line = chain.line(tail) if isinstance(tail, str) else []
+        uuids = line[: line.index(head) + 1] if head in line else line[:1]
+    if uuids is None:
+        return None
+    return list(dict.fromkeys(page for uuid in uuids for page in context.by_uuid.get(uuid, ())))[:10_000]
+
+
+def _micro(context: Context, record: dict[str, Any]) -> None:
+    """A micro-compaction empties the results of the calls that it names; a newer copy of a page stays."""
+    held = record.get("microcompactMetadata")
+    meta: dict[str, Any] = held if isinstance(held, dict) else {}
+    calls = meta.get("compactedToolIds")
+    cleared = meta.get("clearedAttachmentUUIDs")
+    pages: list[str] = []
+    for call_id in calls if isinstance(calls, list) else ():
+        page_id = context.page_of_call.get(call_id) if isinstance(call_id, str) else None
+        if page_id is not None and context.pages[page_id].last_call == call_id:
+            pages.append(page_id)
+    for uuid in cleared if isinstance(cleared, list) else ():
+        pages.extend(context.by_uuid.get(uuid, ()) if isinstance(uuid, str) else ())
+    trigger = str(meta.get("trigger") or "")[:60]
+    body = {
+        "kind": "prune",
+        "trigger": f"micro {trigger}".strip(),
+        "tokens_before": context.recorded,
+        "dropped": list(dict.fromkeys(pages)),
+    }
+    context.emit("boundary", body)
+
+
+def summary(context: Context, text: str) -> None:
+    """The summary that a compaction puts in place of what it dropped."""
+    page_id = context.summary or clean_id(f"summary:{context.uuid or context.n}")
+    first, last = context.span
+    context.summary = ""
+    context.page(
+        page_id,
+        PageType.CONVERSATION,
+        text,
+        title=f"Summary of records {first} to {last}",
+        provenance=("span", f"records {first}-{last}"),
+    )
+
+
+def reset(context: Context, command: str) -> None:
+    context.since = context.n
+    context.emit("boundary", {"kind": "reset", "trigger": command, "tokens_before": context.recorded})

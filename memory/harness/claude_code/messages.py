@@ -1,0 +1,347 @@
+"""User and assistant records: prompts, answers, calls and results."""
+
+from __future__ import annotations
+
+import re
+from typing import Any, Final
+
+from memory.core.types import PageType
+from memory.harness.claude_code import demands
+from memory.harness.claude_code.context import Answer, Context
+from memory.harness.claude_code.identity import (
+    AGENT_TOOLS,
+    PLAN_TOOLS,
+    OpenCall,
+    args_text,
+    call_title,
+    clean_id,
+    content_text,
+    hint_of,
+    one_line,
+    recompute_cost,
+    result_page_id,
+    result_type,
+)
+from memory.harness.claude_code.rules import find_rules
+from memory.harness.signature import describe
+
+_COMMAND = re.compile(r"<command-name>\s*(/?[^<\s]*)\s*</command-name>")
+_COMMAND_ARGS = re.compile(r"<command-args>\s*(.*?)\s*</command-args>", re.DOTALL)
+_SKILL = re.compile(r"Base directory for this skill: \S*?/?([^/\s]+)\s*(?:\n|$)")
+_CONTROL_TEXT: Final = (
+    "<local-command-", "<command-", "<bash-", "<task-notification>", "[Request interrupted", "Caveat: The messages below",
+    "<user-memory-input>", "<system-reminder>",
+)  # fmt: skip
+CLEAR: Final = frozenset({"/clear", "/reset", "/new"})
+
+
+def _message(record: dict[str, Any]) -> dict[str, Any]:
+    message = record.get("message")
+    return message if isinstance(message, dict) else {}
+
+
+def is_synthetic(record: dict[str, Any]) -> bool:
+    """Whether the program wrote the answer itself (an error, a limit): no model was called."""
+    return _message(record).get("model") == "<synthetic>" or bool(record.get("isApiErrorMessage"))
+
+
+def shown_text(record: dict[str, Any]) -> str:
+    return content_text(_message(record).get("content"))
+
+
+def prompt_tokens(record: dict[str, Any]) -> int | None:
+    """The whole prompt of the call as the provider counted it; ``None`` where the record does not say."""
+    usage = _message(record).get("usage")
+    if not isinstance(usage, dict):
+        return None
+    names = ("input_tokens", "cache_read_input_tokens", "cache_creation_input_tokens")
+    return sum(usage[k] for k in names if isinstance(usage.get(k), int)) or None
+
+
+def assistant(context: Context, record: dict[str, Any]) -> None:
+    """A line of an answer. The first line of a message id begins a turn; usage is counted there, once."""
+    message = _message(record)
+    native = str(message.get("id") or record.get("requestId") or context.uuid or f"record-{context.n}")[:200]
+    answer = context.answers.get(native)
+    first = answer is None
+    if answer is None:
+        answer = context.answers[native] = Answer(clean_id(f"msg:{native}"))
+        _prompt(context, native, record)
+    spoken: list[str] = []
+    calls: list[OpenCall] = []
+    content = message.get("content")
+    for block in content if isinstance(content, list) else [{"type": "text", "text": content}]:
+        _block(context, block, answer, spoken, calls)
+    _answer_page(context, native, answer, changed=bool(spoken or calls))
+    if first:
+        _answered(context, native, answer, message)
+    elif answer.created and not answer.parts:
+        return
+    texts = [
+        *spoken,
+        *(
+            v
+            for c in calls
+            if c.tool in ("Edit", "MultiEdit", "Write")
+            for v in c.args.values()
+            if isinstance(v, str)
+        ),
+    ]
+    context.demand(demands.of_text(context.index, context.pages, texts))
+    for call in calls:
+        context.called(call)
+        text = context.plan.call(call.tool, call.args)
+        if text is not None:
+            plan_page(context, text, call.tool, call.call_id)
+
+
+def _prompt(context: Context, native: str, record: dict[str, Any]) -> None:
+    message = _message(record)
+    usage = message.get("usage")
+    cached = usage.get("cache_read_input_tokens") if isinstance(usage, dict) else None
+    context.turn += 1
+    context.demanded = {}
+    context.recorded = prompt_tokens(record)
+    context.emit(
+        "prompt_observed",
+        {
+            "request_id": native,
+            "recorded_tokens": context.recorded,
+            "cached_tokens": cached if isinstance(cached, int) else None,
+            "model": str(message.get("model") or "")[:120],
+        },
+    )
+
+
+def _block(context: Context, block: Any, answer: Answer, spoken: list[str], calls: list[OpenCall]) -> None:
+    """One content block: its text joins the answer's, a call is remembered."""
+    if not isinstance(block, dict):
+        return
+    kind = block.get("type")
+    if kind == "text" and isinstance(block.get("text"), str) and block["text"]:
+        answer.parts.append(block["text"])
+        spoken.append(block["text"])
+    elif kind == "thinking" and isinstance(block.get("thinking"), str) and block["thinking"]:
+        answer.parts.append(f"[thinking]\n{block['thinking']}\n[/thinking]")
+        spoken.append(block["thinking"])
+    elif kind in ("tool_use", "server_tool_use", "mcp_tool_use"):
+        call = _open_call(context, block)
+        if call is not None:
+            kept = call.tool in ("TodoWrite", "ExitPlanMode")  # its arguments are the plan page
+            answer.parts.append(f"→ {call.tool} [page:plan]" if kept else args_text(call.tool, call.args))
+            answer.calls.append(call.title)
+            calls.append(call)
+
+
+def _open_call(context: Context, block: dict[str, Any]) -> OpenCall | None:
+    call_id = str(block.get("id") or f"call-{context.n}-{len(context.calls)}")[:200]
+    if call_id in context.calls:
+        return None
+    tool = str(block.get("name") or "?")[:120]
+    args = block["input"] if isinstance(block.get("input"), dict) else {"input": block.get("input")}
+    described = describe(tool, args, context.cwd, context.root)
+    page_id = result_page_id(tool, args, described)
+    call = OpenCall(call_id, tool, args, described, page_id, call_title(tool, args, described), context.n)
+    context.calls[call_id] = call
+    return call
+
+
+def _answer_page(context: Context, native: str, answer: Answer, changed: bool) -> None:
+    if not answer.parts or not (changed or not answer.created):
+        return
+    title = next((p for p in answer.parts if not p.startswith(("[thinking]", "→"))), "") or (
+        answer.calls[0] if answer.calls else "thinking"
+    )
+    context.page(
+        answer.page_id,
+        PageType.CONVERSATION,
+        "\n\n".join(answer.parts),
+        title=one_line(title),
+        provenance=("span", native),
+        hint={"calls": list(answer.calls)} if answer.calls else None,
+        what="the answer goes on",
+    )
+    answer.created = True
+
+
+def _answered(context: Context, native: str, answer: Answer, message: dict[str, Any]) -> None:
+    usage = message["usage"] if isinstance(message.get("usage"), dict) else {}
+    names = {
+        "input_tokens": "input",
+        "output_tokens": "output",
+        "cache_read_input_tokens": "cache_read",
+        "cache_creation_input_tokens": "cache_write",
+    }
+    context.emit(
+        "model_answered",
+        {
+            "request_id": native,
+            "usage": {ours: usage[k] for k, ours in names.items() if isinstance(usage.get(k), int)},
+            "page_id": answer.page_id,
+            "stop_reason": str(message.get("stop_reason") or "")[:60],
+        },
+    )
+
+
+def user(context: Context, record: dict[str, Any]) -> None:
+    """A user record: a prompt, tool results, a command of the program, or a compaction's summary."""
+    content = _message(record).get("content")
+    if record.get("isCompactSummary"):
+        from memory.harness.claude_code.lifecycle import summary
+
+        summary(context, content_text(content))
+        return
+    texts: list[Any] = []
+    if isinstance(content, list):
+        for part in content:
+            if isinstance(part, dict) and part.get("type") == "tool_result":
+                _result(context, part, record.get("toolUseResult"))
+            else:
+                texts.append(part)
+    else:
+        texts.append(content)
+    text = content_text(texts if isinstance(content, list) else content)
+    if text:
+        prompt(context, text, meta=bool(record.get("isMeta")))
+
+
+def prompt(
+    context: Context, text: str, *, meta: bool = False, native: str = "", queued: bool = False
+) -> None:
+    """A user's text (or the program's in its name): a page, and a page for each rule that it states."""
+    native = native or context.uuid or f"record-{context.n}"
+    command = _COMMAND.search(text[:4_000])
+    if command and command.group(1) in CLEAR:
+        from memory.harness.claude_code.lifecycle import reset
+
+        reset(context, command.group(1))
+    skill = _SKILL.match(text) if meta else None
+    if skill:
+        context.page(
+            clean_id(f"skill:{skill.group(1)}"),
+            PageType.EVIDENCE,
+            text,
+            title=f"Skill {skill.group(1)}",
+            provenance=("span", native),
+            recompute_cost=6.0,
+        )
+        return
+    by_program = meta or text.startswith(_CONTROL_TEXT)
+    if by_program and not (command and command.group(1) not in CLEAR):
+        title = one_line(re.sub(r"</?[a-z-]+>", " ", text[:400]), 80)
+    elif command:
+        args = _COMMAND_ARGS.search(text[:20_000])
+        title = one_line(f"{command.group(1)} {args.group(1) if args else ''}")
+    else:
+        title = one_line(text)
+        if not context.title:
+            context.title = title
+            context.noted("title", title=title, source="prompt")
+    rules, lines = ([], [text]) if by_program else find_rules(text)
+    page_id = clean_id(f"msg:{native}")
+    body = text
+    if rules:
+        body = "\n".join(
+            f"[page:{clean_id(f'rule:{native}')}#{line[1:]}]" if line[:1] == "\0" else line for line in lines
+        )
+    context.page(page_id, PageType.CONVERSATION, body, title=title, provenance=("span", native))
+    for number, rule in enumerate(rules, 1):
+        more: dict[str, Any] = {"inferred": True, "pin": "soft"} if rule.inferred else {}
+        context.page(
+            f"{clean_id(f'rule:{native}')}#{number}",
+            PageType.CONSTRAINT,
+            rule.text,
+            title=one_line(rule.text.strip(" -*#")),
+            provenance=("span", native),
+            base_utility=7.0,
+            **more,
+        )
+
+
+def _result(context: Context, part: dict[str, Any], structured: Any) -> None:
+    """A tool's result: its page's new version, and the call's end. Without its call it is kept as unpaired."""
+    call_id = str(part.get("tool_use_id") or f"result-{context.n}")[:200]
+    text = content_text(part.get("content"))
+    error = bool(part.get("is_error"))
+    call = context.calls.get(call_id)
+    if call is None:
+        page_id = clean_id(f"result:{call_id}")
+        title = "Result without its call"
+        context.page(
+            page_id,
+            PageType.EVIDENCE,
+            text,
+            title=title,
+            provenance=("tool_call", call_id),
+            recompute_cost=6.0,
+        )
+        context.emit("tool_returned", {"call_id": call_id, "page_id": page_id, "error": error})
+        return
+    failed = error and call.tool != "Bash"
+    page_id = (
+        clean_id(f"failed:{call_id}") if failed or text.startswith("The user doesn't want") else call.page_id
+    )
+    own = page_id == call.page_id
+    context.page(
+        page_id,
+        result_type(call.tool, call.call) if own else PageType.EVIDENCE,
+        text,
+        title=call.title if own else f"Failed: {call.title}",
+        provenance=("tool_call", call_id),
+        hint=hint_of(call.tool, call.args, call.call, error),
+        resources=_depends(call) if own else (),
+        what="called again",
+        call_id=call_id,
+        recompute_cost=recompute_cost(call.tool),
+    )
+    context.emit("tool_returned", {"call_id": call_id, "page_id": page_id, "error": error})
+    if call.tool in PLAN_TOOLS and not error:
+        plan = context.plan.result(call.tool, call.args, text, structured)
+        if plan is not None:
+            plan_page(context, plan, call.tool, call_id)
+    if (
+        call.tool in AGENT_TOOLS
+        and isinstance(structured, dict)
+        and isinstance(structured.get("agentId"), str)
+    ):
+        agent = structured["agentId"][:200]
+        context.emit("page_linked", {"page_id": page_id, "session": agent, "relation": "sub_agent"})
+
+
+def _depends(call: OpenCall) -> tuple[str, ...]:
+    """What a result depends on; an edit's answer depends on nothing (it says what was done)."""
+    if call.call.writes:
+        return ()
+    return call.call.reads or (("workspace",) if call.tool == "Bash" else ())
+
+
+def plan_page(context: Context, text: str, tool: str, ref: str) -> None:
+    """The plan's new version; the harness keeps its own durable copy."""
+    hint = {"goal": context.title} if context.title else None
+    context.page(
+        "plan",
+        PageType.PLAN,
+        text,
+        title="Plan",
+        provenance=("tool_call", ref),
+        hint=hint,
+        what=tool,
+        base_utility=6.0,
+    )
+
+
+def queue(context: Context, record: dict[str, Any]) -> None:
+    """Prompts typed while the agent works. Versions that write attachments record their delivery there.
+
+    In older ones a queued prompt that is *removed* was delivered in the middle of a turn and stands nowhere else.
+    """
+    operation = record.get("operation")
+    content = record.get("content")
+    if operation == "enqueue" and isinstance(content, str):
+        context.queue.append((content, str(record.get("timestamp") or context.n)))
+    elif operation == "remove" and context.queue:
+        text, when = context.queue.pop(0)
+        if not context.attachments:
+            prompt(context, text, native=f"queue:{when}", queued=True)
+    elif operation in ("dequeue", "popAll") and context.queue:
+        del context.queue[: 1 if operation == "dequeue" else None]
