@@ -1,7 +1,8 @@
 """Rows. The log (records, events) is the truth; everything else here is a projection of it, kept for reading.
 
-Bytes that must survive as they came (raw records, event bodies, trace lines) stand in binary columns, larger ones
-compressed (``store.pack``): a database's text refuses NUL and its JSON reorders keys. Text columns hold only what was made safe for display.
+Bytes that must survive as they came (raw records, event bodies, trace lines) stand in binary columns, larger
+ones compressed (``store.pack``): a database's text refuses NUL and its JSON reorders keys. Text columns hold
+only what was made safe for display.
 """
 
 from __future__ import annotations
@@ -59,8 +60,9 @@ class SignInLink(models.Model):
 class Session(models.Model):
     """One agent session: its log's cursors, and the header as last folded.
 
-    ``record_count`` records are stored, ``derived_n`` of them have been turned into events; ``last_seq`` events are
-    stored, ``applied_seq`` of them folded. A worker moves a cursor only by an update conditional on its old value.
+    ``record_count`` records are stored, ``derived_n`` of them have been turned into events; ``last_seq``
+    events are stored, ``applied_seq`` of them folded. A worker moves a cursor only by an update conditional
+    on its old value.
     """
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
@@ -97,7 +99,8 @@ class Session(models.Model):
         constraints = [models.UniqueConstraint(fields=["project", "key"], name="session_key_once")]
         indexes = [
             models.Index(fields=["project", "-last_event_at"], name="session_recent"),
-            # The sweeper's question; empty while nothing is pending, so that asking every few seconds costs nothing.
+            # The sweeper's question; empty while nothing is pending, so that asking every few seconds costs
+            # nothing.
             models.Index(
                 fields=["id"],
                 condition=models.Q(derived_n__lt=models.F("record_count")),
@@ -137,7 +140,9 @@ class Record(models.Model):
 
 
 class Event(models.Model):
-    """One event of a session's log. ``body`` is JSON as sent or derived; ``completed`` what the engine was fed."""
+    """One event of a session's log. ``body`` is JSON as sent or derived; ``completed`` what the engine was
+    fed.
+    """
 
     session = models.ForeignKey(Session, models.CASCADE, related_name="events")
     seq = models.PositiveIntegerField()
@@ -184,7 +189,8 @@ class Turn(models.Model):
     closed_seq = models.PositiveIntegerField(null=True)
     numbers = models.TextField(default="{}")  # the prompt outcome's data, ASCII JSON
     record = models.BinaryField(null=True)  # the trace line, once closed
-    # Page id -> fidelity number (0: left) that differ from the turn before; of a keyframe: all that are resident.
+    # Page id -> fidelity number (0: left) that differ from the turn before; of a keyframe: all that are
+    # resident.
     residency = models.BinaryField(default=b"")
     keyframe = models.BooleanField(default=False)
     sha256 = models.CharField(max_length=64, blank=True)
@@ -263,7 +269,9 @@ class LedgerEntry(models.Model):
 
 
 class Prompt(models.Model):
-    """A prompt that we assembled (enforced): the bytes, kept, so that the same request gets the same bytes."""
+    """A prompt that we assembled (enforced): the bytes, kept, so that the same request gets the same
+    bytes.
+    """
 
     session = models.ForeignKey(Session, models.CASCADE, related_name="prompts")
     request_id = models.CharField(max_length=200)

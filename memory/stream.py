@@ -1,8 +1,9 @@
-"""The stream: "session S is at seq N", from workers to every web process. A hint that may be lost, never truth.
+"""The stream: "session S is at seq N", from workers to every web process. A hint that may be lost, never
+truth.
 
-Writing: ``publish``. Reading: one ``Hub`` per process and event loop wakes that process's subscriptions. The hub also
-asks for the watched sessions' ``applied_seq`` every second, so that a lost message, or a broker that is down, costs a
-second. Nobody watching, nobody asking.
+Writing: ``publish``. Reading: one ``Hub`` per process and event loop wakes that process's subscriptions. The
+hub also asks for the watched sessions' ``applied_seq`` every second, so that a lost message, or a broker that
+is down, costs a second. Nobody watching, nobody asking.
 """
 
 from __future__ import annotations
@@ -112,7 +113,9 @@ _writer = _Writer()
 
 
 def publish(session_id: str, seq: int) -> None:
-    """Says that the session's log is folded up to ``seq``. Never raises; failures are counted (``counts``)."""
+    """Says that the session's log is folded up to ``seq``. Never raises; failures are counted
+    (``counts``).
+    """
     if _config.url:
         _writer.send(session_id, seq)
 
@@ -121,7 +124,9 @@ def publish(session_id: str, seq: int) -> None:
 
 
 class Subscription:
-    """What one watcher has not seen yet: the newest seq per session, nothing in between. Close it when done."""
+    """What one watcher has not seen yet: the newest seq per session, nothing in between. Close it when
+    done.
+    """
 
     def __init__(self, hub: Hub, session_id: str) -> None:
         self._hub = hub
@@ -145,7 +150,9 @@ class Subscription:
         return max((await self.wait_changed()).values(), default=0)
 
     async def wait_changed(self) -> dict[str, int]:
-        """Waits for news and returns session id → newest seq. Where ``overflowed`` is set: read everything again."""
+        """Waits for news and returns session id → newest seq. Where ``overflowed`` is set: read everything
+        again.
+        """
         await self._event.wait()
         self._event.clear()
         changed, self._pending = self._pending, {}

@@ -75,7 +75,8 @@ def find_or_create_session(
 ) -> tuple[SessionRow, bool]:
     """The project's session with that key, made if need be; ``started`` is then its first event.
 
-    Raises UnknownProject, LimitExceeded (a key over 200 characters), BadEvent (an unusable key or ``started``).
+    Raises UnknownProject, LimitExceeded (a key over 200 characters), BadEvent (an unusable key or
+    ``started``).
     """
     from memory.store.reads import session_row
 
@@ -109,8 +110,9 @@ def find_or_create_session(
 def append_events(session_id: str, items: Sequence[NewEvent], *, actor: str = "harness") -> list[Appended]:
     """Appends events in one transaction; their places in the log, in order of ``items``.
 
-    An event whose ``client_event_id`` is known and whose kind and body are the same is answered with its first place.
-    Raises UnknownSession, LimitExceeded, BadEvent (malformed), EventConflict; then nothing of the batch was stored.
+    An event whose ``client_event_id`` is known and whose kind and body are the same is answered with its
+    first place. Raises UnknownSession, LimitExceeded, BadEvent (malformed), EventConflict; then nothing of
+    the batch was stored.
     """
     pk = session_pk(session_id)
     if len(items) > max_batch():
@@ -314,7 +316,9 @@ def chunks(items: Iterable[_T], size: int) -> Iterable[list[_T]]:
 
 
 def _retry_once(work: Callable[[], _T]) -> _T:
-    """Runs ``work`` again if another writer won a race that the lock did not cover (a unique index said so)."""
+    """Runs ``work`` again if another writer won a race that the lock did not cover (a unique index said
+    so).
+    """
     try:
         return work()
     except IntegrityError:

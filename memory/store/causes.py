@@ -12,7 +12,9 @@ MAX_SENTENCE = 400  # characters
 
 
 def sentence(kind: str, fault_class: str, data: Data) -> str:
-    """What happened and why, for a ledger line of ``kind`` with the outcome's ``data``; '' if there is nothing to say."""
+    """What happened and why, for a ledger line of ``kind`` with the outcome's ``data``; '' if there is
+    nothing to say.
+    """
     make = _SENTENCES.get(kind)
     text = make(data) if make else str(data.get("why") or data.get("reason") or "")
     if fault_class == "insufficient" and kind in _FAULTS:
@@ -103,7 +105,8 @@ def _refresh(data: Data) -> str:
 
 
 def _page_in(data: Data) -> str:
-    return f"met by resolving a {data.get('from', '?')} to {data.get('to', '?')}: {_number(data.get('tokens'))} tokens"
+    tokens = _number(data.get("tokens"))
+    return f"met by resolving a {data.get('from', '?')} to {data.get('to', '?')}: {tokens} tokens"
 
 
 def _boundary(data: Data) -> str:

@@ -1,4 +1,6 @@
-"""The transcript as its user knows it: prompts, answers, tool calls and results, summaries, boundaries, notes."""
+"""The transcript as its user knows it: prompts, answers, tool calls and results, summaries, boundaries,
+notes.
+"""
 
 from __future__ import annotations
 
@@ -31,8 +33,9 @@ def conversation(
 ) -> list[Entry]:
     """Entries in the order of the log, of at most ``limit`` turns.
 
-    ``before_turn``: the turns before that one; else ``after_turn`` > 0: the turns after that one; else the newest.
-    What stands in the log between prompt N and prompt N + 1 comes with turn N (what stands before the first, with turn 1).
+    ``before_turn``: the turns before that one; else ``after_turn`` > 0: the turns after that one; else the
+    newest. What stands in the log between prompt N and prompt N + 1 comes with turn N (what stands before the
+    first, with turn 1).
     """
     pk = session_pk(session_id)
     starts = _starts(pk, before_turn, after_turn, limit)

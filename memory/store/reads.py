@@ -11,7 +11,7 @@ from django.db.models import Q, QuerySet
 from django.utils import timezone
 
 from memory.core.types import Fidelity, Side
-from memory.models import Act, Event, JournalEntry, LedgerEntry, Page, Prompt, Session, Snapshot, Turn
+from memory.models import Act, Event, JournalEntry, LedgerEntry, Page, Prompt, Record, Session, Snapshot, Turn
 from memory.safe import display
 from memory.store.append import chunks, session_pk
 from memory.store.causes import sentence
@@ -23,6 +23,7 @@ from memory.store.rows import (
     LedgerRow,
     PageRow,
     PageVersion,
+    ProblemRecord,
     PromptRow,
     SessionRow,
     TurnRow,
@@ -156,6 +157,14 @@ def _session_row(row: Session) -> SessionRow:
     )
 
 
+def problem_records(session_id: str, limit: int = 100) -> list[ProblemRecord]:
+    """Records with a problem, in their order."""
+    rows = Record.objects.filter(session_id=session_pk(session_id)).exclude(problem="").order_by("n")
+    return [
+        ProblemRecord(*row) for row in rows.values_list("n", "source", "offset", "length", "problem")[:limit]
+    ]
+
+
 def applied_seqs(session_ids: Iterable[str]) -> dict[str, int]:
     """Session id → seq up to which its log is folded, of those that exist."""
     found: dict[str, int] = {}
@@ -186,7 +195,8 @@ def pages(
 ) -> tuple[list[PageRow], int]:
     """A window of the page table and how many rows the filter leaves. ``status`` '' means any.
 
-    ``sort``: order, title, type, pin, fidelity, tokens, tokens_full, faults, demand, changed, dirty; of ``side``.
+    ``sort``: order, title, type, pin, fidelity, tokens, tokens_full, faults, demand, changed, dirty; of
+    ``side``.
     """
 
     def column(name: str) -> str:

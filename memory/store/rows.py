@@ -10,7 +10,9 @@ from memory.core.outcomes import PageView, SessionView
 
 @dataclass(frozen=True, slots=True)
 class NewEvent:
-    """An event to append. ``body``: a dict, or JSON bytes of an object. ``at``: the sender's time, for display."""
+    """An event to append. ``body``: a dict, or JSON bytes of an object. ``at``: the sender's time, for
+    display.
+    """
 
     kind: str
     body: dict[str, Any] | bytes
@@ -46,13 +48,25 @@ class NewRecord:
 class AppendedRecords:
     """``first_n`` is the ordinal of the first added record (the next free one if none was added).
 
-    ``changed``: duplicates among ``duplicates`` whose bytes differ from the stored ones; the stored ones stay.
+    ``changed``: duplicates among ``duplicates`` whose bytes differ from the stored ones; the stored ones
+    stay.
     """
 
     first_n: int
     added: int
     duplicates: int
     changed: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class ProblemRecord:
+    """A record that could not be read, wholly or in part, and why."""
+
+    n: int
+    source: str
+    offset: int | None
+    length: int  # bytes
+    problem: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,7 +182,9 @@ class PromptRow:
 
 @dataclass(frozen=True, slots=True)
 class ActRow:
-    """An operator's act. ``state``: pending, applied, refused, undone. ``receipt``: '', due, seen, missing."""
+    """An operator's act. ``state``: pending, applied, refused, undone. ``receipt``: '', due, seen,
+    missing.
+    """
 
     seq: int
     kind: str

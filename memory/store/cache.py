@@ -1,0 +1,108 @@
+"""What a worker keeps warm between drains: engine states, adapters, texts. Always droppable.
+
+A mutable thing is *taken out* while it is worked on and put back only after its transaction has committed. So
+a failure loses it, and two threads never share it.
+"""
+
+from __future__ import annotations
+
+import threading
+import uuid
+from collections import OrderedDict
+from dataclasses import dataclass, field
+from typing import Any, Final, Generic, TypeVar
+
+_T = TypeVar("_T")
+MAX_SESSIONS: Final = 32
+MAX_TEXT_BYTES: Final = 32 * 1024 * 1024
+
+
+@dataclass
+class LiveState:
+    """An engine state at ``seq``, with what the projection needs beside it."""
+
+    state: Any
+    seq: int
+    snapshot_seq: int
+    #: side → page id → fidelity number (above absent), as of ``seq``
+    resident: dict[str, dict[str, int]] = field(default_factory=dict)
+    #: side → pages that changed since its last prompt; changes stored since its last keyframe
+    moved: dict[str, set[str]] = field(default_factory=dict)
+    since_keyframe: dict[str, int] = field(default_factory=dict)
+
+
+@dataclass
+class LiveAdapter:
+    """An adapter that was fed the records up to ``n``."""
+
+    adapter: Any
+    n: int
+
+
+class Shelf(Generic[_T]):
+    """At most ``size`` things by session, the least recently used dropped first."""
+
+    def __init__(self, size: int = MAX_SESSIONS) -> None:
+        self._size = size
+        self._lock = threading.Lock()
+        self._things: OrderedDict[uuid.UUID, _T] = OrderedDict()
+
+    def take(self, pk: uuid.UUID) -> _T | None:
+        with self._lock:
+            return self._things.pop(pk, None)
+
+    def put(self, pk: uuid.UUID, thing: _T) -> None:
+        with self._lock:
+            self._things[pk] = thing
+            self._things.move_to_end(pk)
+            while len(self._things) > self._size:
+                self._things.popitem(last=False)
+
+    def clear(self) -> None:
+        with self._lock:
+            self._things.clear()
+
+
+class Texts:
+    """Representations by the event that brought them (immutable), bounded by the bytes of their text."""
+
+    def __init__(self, max_bytes: int = MAX_TEXT_BYTES) -> None:
+        self._max = max_bytes
+        self._size = 0
+        self._lock = threading.Lock()
+        self._kept: OrderedDict[tuple[uuid.UUID, int], tuple[int, dict[str, Any]]] = OrderedDict()
+
+    def get(self, pk: uuid.UUID, seq: int) -> dict[str, Any] | None:
+        with self._lock:
+            found = self._kept.get((pk, seq))
+            if found is not None:
+                self._kept.move_to_end((pk, seq))
+            return None if found is None else found[1]
+
+    def put(self, pk: uuid.UUID, seq: int, reps: dict[str, Any]) -> None:
+        size = 100 + sum(len(rep.get("text", "")) for rep in reps.values())
+        with self._lock:
+            if (pk, seq) in self._kept or size > self._max // 4:
+                return
+            self._kept[(pk, seq)] = (size, reps)
+            self._size += size
+            while self._size > self._max:
+                _, (gone, _reps) = self._kept.popitem(last=False)
+                self._size -= gone
+
+    def clear(self) -> None:
+        with self._lock:
+            self._kept.clear()
+            self._size = 0
+
+
+states: Shelf[LiveState] = Shelf()
+adapters: Shelf[LiveAdapter] = Shelf()
+texts = Texts()
+
+
+def clear() -> None:
+    """Forgets everything; what comes next is rebuilt from rows."""
+    states.clear()
+    adapters.clear()
+    texts.clear()

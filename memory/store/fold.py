@@ -1,0 +1,79 @@
+"""The fold: a session's events, in order, into the engine's state. The same rows give the same state
+anywhere.
+
+An event that cannot be fed (malformed, or the engine failed on it) is marked ``skipped`` in its row. The
+engine is fed a note in its place, so that its seq stays gapless, and the row's reason is its one outcome.
+"""
+
+from __future__ import annotations
+
+import logging
+import uuid
+from collections.abc import Iterator
+from typing import Any, Final
+
+from memory import core
+from memory.core.errors import EventError
+from memory.core.events import Event as CoreEvent
+from memory.core.events import Noted
+from memory.core.outcomes import Outcome
+from memory.core.types import Side
+from memory.models import Event, Snapshot
+from memory.safe import one_line
+from memory.store.pack import unpack, unpack_json
+
+log = logging.getLogger(__name__)
+_CHUNK: Final = 200  # rows
+MAX_WHY: Final = 400  # characters
+
+
+def skip(state: Any, seq: int, kind: str, why: str) -> list[Outcome]:
+    """Applies event ``seq`` as rejected because of ``why``, without feeding it."""
+    core.step(state, CoreEvent(seq, Noted("skipped", {"kind": kind}), actor="system"))
+    return [Outcome(seq, Side.PRIMARY, core.session_view(state).turn, "rejected", None, {"why": why})]
+
+
+def step_body(state: Any, seq: int, kind: str, actor: str, body: dict[str, Any]) -> list[Outcome]:
+    """Feeds a completed body; raises EventError if it is malformed, before anything changes."""
+    return core.step(state, CoreEvent(seq, core.decode_body(kind, body), actor))
+
+
+def malformed(error: EventError) -> str:
+    """Why an event with that error was skipped."""
+    return one_line(f"malformed: {error.where}: {error.why}", MAX_WHY)
+
+
+def load_state(pk: uuid.UUID, upto: int) -> tuple[Any, int]:
+    """The state after event ``upto``, and the seq of the snapshot that it was made from (0: from the
+    start).
+    """
+    state, seq = _from_snapshot(pk, upto)
+    fold_rows(state, pk, seq, upto)
+    return state, seq
+
+
+def fold_rows(state: Any, pk: uuid.UUID, after: int, upto: int) -> None:
+    """Feeds the stored, already applied events after ``after`` up to ``upto``."""
+    for row in _rows(pk, after, upto):
+        if row.skipped:
+            skip(state, row.seq, row.kind, row.rejected)
+        else:
+            step_body(state, row.seq, row.kind, row.actor, unpack_json(row.completed or row.body))
+
+
+def _from_snapshot(pk: uuid.UUID, upto: int) -> tuple[Any, int]:
+    kept = Snapshot.objects.filter(session_id=pk, seq__lte=upto, engine_version=core.ENGINE_VERSION).first()
+    if kept is not None:
+        try:
+            return core.load_state(unpack(kept.blob)), kept.seq
+        except Exception:  # a snapshot is only a short cut: the log is the truth
+            log.exception("snapshot of session %s at %d cannot be read; folding from the start", pk, kept.seq)
+    return core.new_state(), 0
+
+
+def _rows(pk: uuid.UUID, after: int, upto: int) -> Iterator[Event]:
+    fields = ("seq", "kind", "actor", "body", "completed", "rejected", "skipped")
+    while after < upto:
+        rows = Event.objects.filter(session_id=pk, seq__gt=after, seq__lte=min(after + _CHUNK, upto))
+        yield from rows.order_by("seq").only(*fields)
+        after += _CHUNK
