@@ -20,7 +20,7 @@ from channels.security.websocket import AllowedHostsOriginValidator
 from memory import store, stream
 
 websocket_urlpatterns: list[Any] = []
-if importlib.util.find_spec("inspector.routing"):
+if importlib.util.find_spec("inspector.consumers"):
     from inspector.routing import websocket_urlpatterns
 
 stream.configure_applied(database_sync_to_async(store.applied_seqs))

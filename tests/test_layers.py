@@ -1,4 +1,4 @@
-"""The layer table of docs/architecture.md: what each layer may import. Read from the source, nothing is imported."""
+"""The layer table of docs/architecture.md: what each layer may import. Only the sources are read."""
 
 from __future__ import annotations
 
@@ -14,40 +14,12 @@ ROOT = Path(__file__).resolve().parent.parent
 OURS = ("clawweb", "inspector", "memory")
 
 # Whatever makes two runs differ, or reaches out of the process.
-IMPURE = [
-    "asyncio",
-    "concurrent",
-    "ctypes",
-    "datetime",
-    "fcntl",
-    "getpass",
-    "glob",
-    "http",
-    "locale",
-    "logging",
-    "mmap",
-    "multiprocessing",
-    "os",
-    "pathlib",
-    "pickle",
-    "platform",
-    "random",
-    "secrets",
-    "select",
-    "selectors",
-    "shutil",
-    "signal",
-    "socket",
-    "sqlite3",
-    "ssl",
-    "subprocess",
-    "tempfile",
-    "threading",
-    "time",
-    "urllib",
-    "uuid",
-    "zoneinfo",
-]
+IMPURE = {
+    *("asyncio", "concurrent", "ctypes", "datetime", "fcntl", "getpass", "glob", "http", "locale", "logging"),
+    *("mmap", "multiprocessing", "os", "pathlib", "pickle", "platform", "random", "secrets", "select"),
+    *("selectors", "shutil", "signal", "socket", "sqlite3", "ssl", "subprocess", "tempfile", "threading"),
+    *("time", "urllib", "uuid", "zoneinfo"),
+}
 
 
 @dataclass(frozen=True)
@@ -124,7 +96,7 @@ def module_name(path: Path) -> str:
 
 
 def imports(source: str, module: str, *, package: bool = False) -> Iterator[tuple[int, str]]:
-    """Every name that the source imports, wherever it stands: (line, dotted name). Type-only imports count too."""
+    """Every name that the source imports, wherever it stands: (line, dotted name)."""
     for node in ast.walk(ast.parse(source)):
         if isinstance(node, ast.Import):
             for alias in node.names:

@@ -105,7 +105,7 @@ class Process:
         self.popen.wait(10)
 
     def stop(self, number: signal.Signals = signal.SIGTERM, deadline_s: float = 10.0) -> int:
-        """Asks it to stop; kills it after the deadline. Returns the exit status (negative: a signal's number)."""
+        """Asks it to stop; kills it after the deadline. Returns the exit status (negative: a signal)."""
         with contextlib.suppress(ProcessLookupError):
             self.popen.send_signal(number)
         try:
