@@ -27,9 +27,9 @@ class BadSetting(ValueError):
 def data_dir(env: Mapping[str, str] = os.environ) -> Path:
     """The folder of the database, the secret key and the lock; not created here."""
     if given := env.get("CLAWWEB_DATA_DIR"):
-        return Path(given).expanduser().absolute()
+        return Path(given).expanduser().resolve()
     base = env.get("XDG_DATA_HOME") or "~/.local/share"
-    return Path(base).expanduser().absolute() / "clawweb"
+    return Path(base).expanduser().resolve() / "clawweb"
 
 
 def runtime_dir(data: Path) -> Path:

@@ -53,7 +53,7 @@ def run(given: argparse.Namespace) -> None:
     """Raises Stopped at the end, Failure when something prevents the start or dies for good."""
     started = time.monotonic()
     if given.data_dir:
-        os.environ["CLAWWEB_DATA_DIR"] = str(Path(given.data_dir).expanduser().absolute())
+        os.environ["CLAWWEB_DATA_DIR"] = str(Path(given.data_dir).expanduser().resolve())
     data = open_data_dir()
     with DataLock(data) as lock, listen(given) as listener, Supervisor(say) as supervisor:
         host, port = listener.getsockname()[:2]
