@@ -246,8 +246,10 @@ class EventsAppended(Schema):
 
 
 class RecordIn(Strict):
-    """One raw record: ``raw`` as text, or ``raw_base64`` where it is not text. The same key is the same
-    record.
+    """One raw record: ``raw`` as text, or ``raw_base64`` where it is not text. The same key is the same one.
+
+    Of a record that is too long to send, send the head, with the whole one's ``length`` (bytes) and
+    ``sha256``.
     """
 
     record_key: str = Field(min_length=1, max_length=MAX_ID)
@@ -256,6 +258,8 @@ class RecordIn(Strict):
     source: str = Field("", max_length=400)
     offset: int | None = Field(None, ge=0, le=2**62)
     content_type: str = Field("application/json", max_length=60)
+    length: int | None = Field(None, ge=0, le=2**62)
+    sha256: str | None = Field(None, pattern="^[0-9a-f]{64}$")
 
 
 class RecordBatch(Strict):
@@ -366,7 +370,8 @@ class LedgerOut(Schema):
 
 
 class LedgerList(Schema):
-    """Newest first, or oldest first where ``after_seq`` was given. ``next_…``: ask on with it; null at the end.
+    """Newest first, or oldest first where ``after_seq`` was given. ``next_…``: ask on with it; null at the
+    end.
 
     The last event's lines always come whole, so there may be more than ``limit`` of them.
     """

@@ -35,8 +35,8 @@ def read_faults(
     after_seq: int | None = Query(None, ge=0),
     limit: int = Query(100, ge=1, le=1000),
 ) -> dict[str, Any]:
-    """Newest first (after `after_seq`: oldest first): faults, alerts, refreshes, page-ins, boundaries, rejections, acts and receipts, each
-    with its cause.
+    """Newest first (after `after_seq`: oldest first): faults, alerts, refreshes, page-ins, boundaries,
+    rejections, acts and receipts, each with its cause.
     """
     session_for(request, session_id)
     read = partial(

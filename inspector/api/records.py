@@ -43,6 +43,8 @@ _BODY = {
                                     "source": {"type": "string", "maxLength": 400},
                                     "offset": {"type": "integer", "minimum": 0},
                                     "content_type": {"type": "string", "default": "application/json"},
+                                    "length": {"type": "integer", "minimum": 0},
+                                    "sha256": {"type": "string", "pattern": "^[0-9a-f]{64}$"},
                                 },
                             },
                         }
@@ -74,20 +76,27 @@ def _json_records(request: HttpRequest) -> list[NewRecord]:
     batch = validate(RecordBatch, json_body(request))
     check_batch(len(batch.records))
     return [
-        NewRecord(item.record_key, _raw(index, item), item.source, item.offset, item.content_type)
+        NewRecord(
+            item.record_key,
+            _raw(index, item),
+            item.source,
+            item.offset,
+            item.content_type,
+            item.length,
+            item.sha256,
+        )
         for index, item in enumerate(batch.records)
     ]
 
 
-def line_records(data: bytes, source: str, offset: int | None) -> list[NewRecord]:
-    """One record a line; empty lines are skipped. The key is the line's place, or its hash where no place is
-    known.
+def line_records(data: bytes, session_key: str, source: str, offset: int | None) -> list[NewRecord]:
+    """One record a line; empty lines are skipped. The key is the line's place, as ``manage.py watch`` makes
+    it, or its hash where no place is known.
     """
     records, place = [], offset
     for line in data.split(b"\n"):
         if line.strip():
-            digest = hashlib.sha256(line).hexdigest()
-            key = f"sha256:{digest}" if place is None else f"{place}:{digest[:32]}"
+            key = f"sha256:{hashlib.sha256(line).hexdigest()}" if place is None else f"{session_key}@{place}"
             records.append(NewRecord(key, line, source, place))
         if place is not None:
             place += len(line) + 1
@@ -110,11 +119,11 @@ def append_records(
     place in bytes, which with the line's hash makes its key. Without an offset the hash alone is the key:
     equal lines are one.
     """
-    session_for(request, session_id, "operator")
+    session = session_for(request, session_id, "operator")
     if is_ndjson(request):
         if len(source) > 400 or (offset is not None and not 0 <= offset <= 2**62):
             raise ApiError(422, "source or offset is out of range", where="query")
-        records = line_records(raw_body(request), source, offset)
+        records = line_records(raw_body(request), session.key, source, offset)
         check_batch(len(records))
     else:
         records = _json_records(request)

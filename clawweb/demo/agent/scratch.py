@@ -156,7 +156,8 @@ return: reason first_scan last_scan counter clerk condition refund_account appro
 invoice: customer invoice_number due_day tax_code cost_centre discount_code bank_line
 tracking: place carrier expected_day signature van route depot last_event neighbour
 """
-FIELDS = {name: rest.split() for name, _colon, rest in (line.partition(":") for line in _FIELDS.split("\n"))}
+_LINES = [line.partition(": ") for line in _FIELDS.strip().split("\n")]
+FIELDS = {name: rest.split() for name, _colon, rest in _LINES}
 
 
 def files() -> dict[str, str]:
