@@ -32,7 +32,9 @@ from memory.core.types import (
     ToolKind,
 )
 
-MAX_STRING = 100_000  # characters of a free string (reason, rule, evidence, signature); page texts are not bound by it
+MAX_STRING = (
+    100_000  # characters of a free string (reason, rule, evidence, signature); page texts are not bound by it
+)
 MAX_RESOURCE = 8_192  # characters of one resource name
 MAX_MAP = 1_000  # entries of a map of counts
 MAX_DEPTH = 64  # of free JSON (settings, values, notes)
@@ -126,7 +128,11 @@ def _enum(cls: type[StrEnum]) -> Check:
 
 def _words(*words: str) -> Check:
     def check(value: Any, where: str) -> Any:
-        return value if type(value) is str and value in words else _fail(where, f"must be one of {', '.join(words)}")
+        return (
+            value
+            if type(value) is str and value in words
+            else _fail(where, f"must be one of {', '.join(words)}")
+        )
 
     return check
 
@@ -408,7 +414,8 @@ def decode_body(kind: str, raw: bytes | dict[str, Any]) -> ev.Body:
     return body
 
 
-def _plain(value: Any) -> Any:
+def plain(value: Any) -> Any:
+    """Plain JSON values of a body or a part of one; fields at their default are left out."""
     kind = type(value)
     if kind is str or value is None or kind is int or kind is bool or kind is float:
         return value
@@ -417,26 +424,32 @@ def _plain(value: Any) -> Any:
     if isinstance(value, StrEnum):
         return value.value
     if kind is tuple or kind is list:
-        return [_plain(entry) for entry in value]
+        return [plain(entry) for entry in value]
     if kind is dict:
-        return {key.label if type(key) is Fidelity else key: _plain(entry) for key, entry in value.items()}
+        return {key.label if type(key) is Fidelity else key: plain(entry) for key, entry in value.items()}
     if kind is ev.Representation:
         return {"tokens": value.tokens, "text": value.text} if value.text else {"tokens": value.tokens}
     form = _BY_CLASS[kind]
-    plain = {}
+    found = {}
     for name in form.checks:
         entry = getattr(value, name)
         if name not in form.defaults or entry != form.defaults[name]:
-            plain[name] = _plain(entry)
-    return plain
+            found[name] = plain(entry)
+    return found
+
+
+def update_from_json(value: dict[str, Any]) -> ev.Update:
+    """An update from what ``plain`` made of it."""
+    update: ev.Update = _UPDATE.read(value)
+    return update
 
 
 def body_to_json(body: ev.Body) -> dict[str, Any]:
     """The body as plain JSON values, defaults left out."""
-    plain: dict[str, Any] = _plain(body)
-    return plain
+    found: dict[str, Any] = plain(body)
+    return found
 
 
 def encode_body(body: ev.Body) -> bytes:
     """Canonical bytes of a body; ``decode_body(body.KIND, encode_body(body)) == body``."""
-    return canonical(_plain(body))
+    return canonical(plain(body))

@@ -116,6 +116,16 @@ class SideTotals:
     thrash: float
     trace_sha256: str
     by_type: dict[str, int]  # page type -> resident tokens
+    page_budget: int | None = (
+        None  # tokens that pages have: window less unseen less reserve, or the budget set
+    )
+    resident_tokens: int = 0  # of the pages in the last prompt
+    alerts_inferred: int = 0  # what a rule guessed is beside the exact counts, never in them
+    hits_inferred: int = 0
+    page_ins_inferred: int = 0
+    page_in_tokens_inferred: int = 0
+    committed: int = 0  # updates, implied ones too
+    rejected: dict[str, int] = field(default_factory=dict)  # RejectReason -> updates
 
 
 @dataclass(frozen=True, slots=True)

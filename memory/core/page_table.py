@@ -97,7 +97,11 @@ class PageTable:
                 start = "" if path == "." else path.rstrip("/") + "/"
                 for name in readers:
                     below_kind, below = _split(name)
-                    if below_kind in ("file", "dir") and below.startswith(start) and (start or below[:1] != "/"):
+                    if (
+                        below_kind in ("file", "dir")
+                        and below.startswith(start)
+                        and (start or below[:1] != "/")
+                    ):
                         names.add(name)
             for name in names:
                 for order in readers.get(name, ()):

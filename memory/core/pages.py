@@ -6,20 +6,35 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from memory.core.events import PageSpec, Representation
-from memory.core.types import DEFAULT_MIN, DEFAULT_PIN, DEGRADATION_PATH, Fidelity, PageStatus, PageType, Pin, Scope
+from memory.core.types import (
+    DEFAULT_MIN,
+    DEFAULT_PIN,
+    DEGRADATION_PATH,
+    Fidelity,
+    PageStatus,
+    PageType,
+    Pin,
+    Scope,
+)
 
 Tokens = tuple[int, int, int, int, int]  # by fidelity; 0: no such representation
 
 #: Types whose path ends in a pointer.
 POINTER_TYPES: Final = frozenset(t for t, path in DEGRADATION_PATH.items() if path[0] is Fidelity.POINTER)
 RULE_TYPES: Final = frozenset((PageType.BOOTSTRAP, PageType.CONSTRAINT))
-TYPE_RANK: Final = {t: 2 if t is PageType.BOOTSTRAP else 1 if t is PageType.CONSTRAINT else 0 for t in PageType}
+TYPE_RANK: Final = {
+    t: 2 if t is PageType.BOOTSTRAP else 1 if t is PageType.CONSTRAINT else 0 for t in PageType
+}
 MAX_VERSIONS: Final = 32  # kept a page, to return to
 
 #: SERVES[mask][fidelity]: the lowest representation at or above the fidelity (0: none). Bit f of the mask: f exists.
-SERVES: Final = tuple(tuple(next((f for f in range(max(q, 1), 5) if m >> f & 1), 0) for q in range(5)) for m in range(32))
+SERVES: Final = tuple(
+    tuple(next((f for f in range(max(q, 1), 5) if m >> f & 1), 0) for q in range(5)) for m in range(32)
+)
 #: NEXT[mask][fidelity]: the next representation above it (0: none).
-NEXT: Final = tuple(tuple(next((f for f in range(q + 1, 5) if m >> f & 1), 0) for q in range(5)) for m in range(32))
+NEXT: Final = tuple(
+    tuple(next((f for f in range(q + 1, 5) if m >> f & 1), 0) for q in range(5)) for m in range(32)
+)
 
 
 def token_row(reps: Mapping[Fidelity, Representation]) -> Tokens:
@@ -62,7 +77,9 @@ class Page:
         self.text_seq = 0
         self.left_seq = 0  # the event by which it left the table
         self.left_turn = -1
-        self.versions: list[tuple[int, int, Tokens]] = []  # (version, text_seq, tokens) committed on the primary side
+        self.versions: list[
+            tuple[int, int, Tokens]
+        ] = []  # (version, text_seq, tokens) committed on the primary side
 
     def refit(self) -> None:
         """Work out what follows from tokens, minimum and cap."""

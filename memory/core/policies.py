@@ -44,7 +44,12 @@ class Policy:
     def utility(self, base: float, pin: Pin, recency: float, recompute: float, future: float = 0.0) -> float:
         """What an upgrade of the page is worth now."""
         pinned = self.hard_weight if pin is Pin.HARD else self.soft_weight if pin is Pin.SOFT else 0.0
-        worth = self.base_weight * base + pinned + self.recency_weight * recency + self.recompute_weight * recompute
+        worth = (
+            self.base_weight * base
+            + pinned
+            + self.recency_weight * recency
+            + self.recompute_weight * recompute
+        )
         return worth + self.future_weight * future if self.future_weight else worth
 
     def to_json(self) -> dict[str, Any]:

@@ -38,7 +38,12 @@ class Selection(NamedTuple):
 
 
 def required_pages(
-    table: PageTable, declared: Mapping[int, tuple[int, ChangeReason]], *, auto_pins: bool, after_boundary: bool, own: bool = False
+    table: PageTable,
+    declared: Mapping[int, tuple[int, ChangeReason]],
+    *,
+    auto_pins: bool,
+    after_boundary: bool,
+    own: bool = False,
 ) -> list[Required]:
     """The required set, in the order in which it is installed. ``own``: without operators' pins and minima."""
     found: dict[int, tuple[int, ChangeReason]] = {}
@@ -119,7 +124,11 @@ class SelectionIndex:
                 insort(self.cold, candidate)
 
     def select(
-        self, table: PageTable, required: Iterable[Required], budget: int, future: Mapping[int, float] | None = None
+        self,
+        table: PageTable,
+        required: Iterable[Required],
+        budget: int,
+        future: Mapping[int, float] | None = None,
     ) -> Selection:
         """One fidelity per page for a budget in tokens."""
         policy, pages = self.policy, table.pages
@@ -152,7 +161,12 @@ class SelectionIndex:
         return Selection(fidelity, budget - room, unmet, how, upgraded)
 
     def _upgrade(
-        self, table: PageTable, fidelity: bytearray, room: int, upgraded: set[int], future: Mapping[int, float] | None
+        self,
+        table: PageTable,
+        fidelity: bytearray,
+        room: int,
+        upgraded: set[int],
+        future: Mapping[int, float] | None,
     ) -> int:
         """Phase 2; gives the room left. A candidate applies if the page stands exactly one step below it."""
         pages, live = table.pages, table.live

@@ -125,6 +125,7 @@ class ChangeReason(StrEnum):
     DISPLACED = "displaced"  # fell because others took the room
     DROPPED = "dropped"  # a boundary of the harness dropped it (observed)
     RECORDED = "recorded"  # (ours) the harness's record shows it (observed)
+    LEFT = "left"  # (ours) superseded or retired: it left the page table
 
 
 class PageStatus(StrEnum):

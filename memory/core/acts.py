@@ -1,0 +1,410 @@
+"""Operators' acts: pin, unpin, demote, restore, undo; and the receipts that prove them.
+
+An act takes all its pages or none. A refused one changes nothing but is kept, with the reason. ``before`` and
+``after`` hold, by page, what the act set; an undo puts ``before`` back where ``after`` still stands.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from memory.core.events import (
+    ModelAnswered,
+    OperatorDemote,
+    OperatorPin,
+    OperatorRestore,
+    OperatorUndo,
+    OperatorUnpin,
+    Receipt,
+    Update,
+)
+from memory.core.lifecycle import journal_note
+from memory.core.outcomes import Outcome
+from memory.core.pages import Page
+from memory.core.selector import UNLIMITED
+from memory.core.state import Changing, SideState, State, outcome
+from memory.core.types import DEGRADATION_PATH, ChangeReason, Fidelity, Mode, PageStatus, Pin, Side
+
+Act = OperatorPin | OperatorUnpin | OperatorDemote | OperatorRestore
+Values = dict[str, Any]
+
+
+class Refused(Exception):
+    """An event or act that cannot be applied, with the reason; raised before anything is changed."""
+
+
+REACH = {Mode.ENFORCED: "enforced", Mode.INJECTED: "injected", Mode.OBSERVED: "shadow"}
+
+
+def values(page: Page) -> Values:
+    """What an act can set on a page, as plain JSON."""
+    return {
+        "pin": page.pin.value, "min_fidelity": page.minimum.label, "inferred": page.inferred,
+        "cap": None if page.cap is None else page.cap.label, "text_seq": page.text_seq, "tokens": list(page.tokens),
+    }  # fmt: skip
+
+
+def bound_side(state: State) -> SideState | None:
+    """The side that an act moves: the primary where we select, else the shadow."""
+    assert state.primary is not None
+    return state.primary if state.primary.policy.selects else state.shadow
+
+
+def apply_act(state: State, body: Act, actor: str) -> list[Outcome]:
+    """Apply or refuse one act. Raises ``Refused`` for a page that is not known, and nothing is kept then."""
+    assert state.primary is not None
+    act: dict[str, Any] = {
+        "seq": state.seq, "act": body.KIND, "actor": actor, "page_ids": list(body.page_ids), "reason": body.reason,
+        "state": "applied", "why": "", "before": {}, "after": {}, "receipt": "", "prompt_turn": None, "held": None,
+    }  # fmt: skip
+    for page_id in body.page_ids:
+        if state.page(page_id) is None:
+            raise Refused(f"no page {page_id!r}")
+    state.acts[state.seq] = act
+    told: list[Outcome] = []
+    try:
+        pages = _pages(state, body.page_ids)
+        _check(state, body, pages)
+        act["before"] = {page.page_id: values(page) for page in pages}
+        for page in pages:
+            told += _apply(state, body, page)
+        act["after"] = {page.page_id: values(page) for page in pages}
+    except Refused as refusal:
+        act["state"], act["why"] = "refused", str(refusal)
+    newer = [
+        seq
+        for seq, other in state.acts.items()
+        if body.based_on_seq is not None and body.based_on_seq < seq < state.seq
+        and other["state"] == "applied" and not set(other["page_ids"]).isdisjoint(body.page_ids)
+    ]  # fmt: skip
+    _log(state, act)
+    first = _tell(state, act, newer=newer)
+    if act["state"] == "applied" and _wants_receipt(state, body):
+        act["receipt"] = "due"
+        state.due.append(state.seq)
+        told.append(_receipt(state, act, ""))
+    return [*first, *told]
+
+
+def _pages(state: State, page_ids: tuple[str, ...]) -> list[Page]:
+    found: dict[str, Page] = {}
+    for page_id in page_ids:
+        page = state.page(page_id)
+        if page is None:
+            raise Refused(f"no page {page_id!r}")
+        if page.status is not PageStatus.LIVE:
+            raise Refused(f"{page_id!r} is {page.status.value}: it left the page table")
+        found[page_id] = page
+    return list(found.values())
+
+
+def _check(state: State, body: Act, pages: list[Page]) -> None:
+    for page in pages:
+        if isinstance(body, OperatorPin):
+            _check_pin(body, page)
+        elif isinstance(body, OperatorDemote):
+            _check_demote(body, page)
+        elif isinstance(body, OperatorRestore) and body.version is not None:
+            if not any(version == body.version for version, _, _ in page.versions):
+                raise Refused(f"{page.page_id!r} has no committed version {body.version} that is still kept")
+    _check_room(state, body, pages)
+
+
+def _check_pin(body: OperatorPin, page: Page) -> None:
+    if body.pin is Pin.NONE:
+        raise Refused("a pin is hard or soft; use unpin to take it away")
+    low = body.min_fidelity
+    if low is None:
+        return
+    if low not in DEGRADATION_PATH[page.type]:
+        raise Refused(f"{low.label} is not on the path of {page.type.value} ({page.page_id!r})")
+    if low < page.own_minimum:
+        raise Refused(f"{page.page_id!r} may not stand below {page.own_minimum.label}, its own minimum")
+    if page.cap is not None and low > page.cap:
+        raise Refused(f"{page.page_id!r} is demoted to {page.cap.label}: restore it first")
+
+
+def _check_demote(body: OperatorDemote, page: Page) -> None:
+    cap = body.cap
+    if cap is Fidelity.FULL:
+        raise Refused("full is no demotion; use restore to lift one")
+    if cap < page.minimum:
+        raise Refused(f"{page.page_id!r} may not stand below {page.minimum.label}, its minimum")
+    if cap < page.served or not any(page.tokens[f] for f in range(page.minimum, cap + 1)):
+        raise Refused(f"{page.page_id!r} has no smaller form at or below {cap.label}")
+
+
+def next_budget(state: State, side: SideState) -> int:
+    """Tokens that the next prompt of a selecting side has for pages, as far as known now."""
+    if side.side is Side.SHADOW and state.mode is not Mode.ENFORCED and state.window is not None:
+        return max(0, state.window - state.unseen_tokens - state.reserve)
+    if state.budget is not None:
+        return state.budget
+    if state.window is not None:
+        return max(0, state.window - state.reserve - state.fixed_tokens)
+    return UNLIMITED
+
+
+def _check_room(state: State, body: Act, pages: list[Page]) -> None:
+    """Refuse what would not leave room for the minima of the pages pinned hard (the floor that is never broken)."""
+    side = bound_side(state)
+    if side is None:
+        return
+    levels = {order: int(state.table.pages[order].minimum) for order in state.table.hard}
+    before = _tokens(state, levels)
+    for page in pages:
+        if isinstance(body, OperatorPin) and body.pin is Pin.HARD:
+            levels[page.order] = max(page.minimum, body.min_fidelity or 0)
+        elif isinstance(body, OperatorRestore) and body.version is None:
+            levels[page.order] = Fidelity.FULL
+    after, budget = _tokens(state, levels), next_budget(state, side)
+    if after > budget and after > before:
+        raise Refused(
+            f"it would break the floor: the pins would take {after} of {budget} tokens, {after - budget} too many"
+        )
+
+
+def _tokens(state: State, levels: dict[int, int]) -> int:
+    return sum(state.table.pages[order].demanded_tokens(level) for order, level in levels.items())
+
+
+def _apply(state: State, body: Act, page: Page) -> list[Outcome]:
+    primary = state.primary
+    assert primary is not None
+    if isinstance(body, OperatorPin):
+        with Changing(state, page):
+            page.pin = body.pin
+            if body.min_fidelity is not None:
+                page.minimum = body.min_fidelity
+            if body.pin is Pin.HARD:
+                page.inferred = False  # whoever pins a guess hard has confirmed it
+        return [_page_told(state, page, "pinned", body.pin.value)]
+    if isinstance(body, OperatorUnpin):
+        with Changing(state, page):
+            page.pin, page.minimum = page.own_pin, page.own_minimum
+        return [_page_told(state, page, "unpinned", page.pin.value)]
+    if isinstance(body, OperatorDemote):
+        with Changing(state, page):
+            page.cap = body.cap
+        for side in state.sides():
+            if side.declared.get(page.order, (0, "", ""))[1] == ChangeReason.RESTORED:
+                del side.declared[page.order]
+        return [_page_told(state, page, "capped", body.cap.label)]
+    told = []
+    if page.cap is not None:
+        with Changing(state, page):
+            page.cap = None
+        told.append(_page_told(state, page, "uncapped", ""))
+    if body.version is not None:
+        told += _return_to(state, page, body.version)
+    else:
+        for side in state.sides():
+            if side.policy.selects:
+                side.declared[page.order] = (
+                    int(Fidelity.FULL),
+                    ChangeReason.RESTORED.value,
+                    "operator_restore",
+                )
+        told.append(_page_told(state, page, "demanded", "restore"))
+    return told
+
+
+def _return_to(state: State, page: Page, version: int) -> list[Outcome]:
+    """Back to an earlier committed version, as a staged update that the next boundary commits."""
+    _, text_seq, tokens = next(v for v in page.versions if v[0] == version)
+    with Changing(state, page):
+        page.text_seq, page.tokens = text_seq, tokens
+    told = []
+    for side in state.sides():
+        side.retext.add(page.order)
+        side.dirty.add(page.order)
+        update = Update(
+            update_id=f"restore:{state.seq}:{page.order}", page_id=page.page_id, field="text", op="set_with_version",
+            value={"version": version}, scope=page.scope.value, evidence_ref=page.page_id,
+            base_version=side.seats[page.order].version,
+        )  # fmt: skip
+        side.journal.stage(update, page.order, state.seq)
+        told.append(journal_note(state, side, page, update, update.update_id, "staged", "restore"))
+    return [*told, _page_told(state, page, "dirty", f"restored to version {version}")]
+
+
+def _page_told(state: State, page: Page, change: str, reason: str) -> Outcome:
+    assert state.primary is not None
+    return outcome(state, state.primary, "page", page, change=change, reason=reason)
+
+
+def _tell(state: State, act: dict[str, Any], **extra: Any) -> list[Outcome]:
+    assert state.primary is not None
+    data = {
+        "act_seq": act["seq"], "act": act["act"], "state": act["state"], "reason": act["why"] or act["reason"],
+        "before": act["before"], "after": act["after"], "reach": REACH[state.mode], "page_ids": act["page_ids"],
+    }  # fmt: skip
+    page = state.page(act["page_ids"][0]) if act["page_ids"] else None
+    return [outcome(state, state.primary, "act", page, **data, **extra)]
+
+
+def _log(state: State, act: dict[str, Any]) -> None:
+    entry = {
+        key: act[key]
+        for key in ("seq", "act", "actor", "page_ids", "reason", "state", "why", "before", "after")
+    }
+    for side in state.sides():
+        side.next_log["acts"].append(entry)
+
+
+# --- undo ---
+
+
+def apply_undo(state: State, body: OperatorUndo, actor: str) -> list[Outcome]:
+    """Take an act back: what it set returns to what stood before, unless another act has set it since."""
+    undo: dict[str, Any] = {
+        "seq": state.seq, "act": body.KIND, "actor": actor, "page_ids": [], "reason": body.reason, "state": "applied",
+        "why": "", "before": {}, "after": {}, "receipt": "", "prompt_turn": None, "held": None, "undoes": body.act_seq,
+    }  # fmt: skip
+    told: list[Outcome] = []
+    try:
+        act = _undoable(state, body.act_seq)
+        undo["page_ids"] = act["page_ids"]
+        pages = _pages(state, tuple(act["page_ids"]))
+        for page in pages:
+            if any(values(page)[key] != value for key, value in _set_by(act, page.page_id).items()):
+                raise Refused(f"{page.page_id!r} was changed again since")
+        undo["before"] = {page.page_id: values(page) for page in pages}
+        for page in pages:
+            told += _put_back(state, act, page)
+        undo["after"] = {page.page_id: values(page) for page in pages}
+        act["state"] = "undone"
+        if act["receipt"] == "due":
+            act["receipt"] = ""
+            state.due.remove(act["seq"])
+        told = [*_tell(state, act, undone_by=state.seq), *told]
+    except Refused as refusal:
+        undo["state"], undo["why"] = "refused", str(refusal)
+    state.acts[state.seq] = undo
+    _log(state, undo)
+    return [*_tell(state, undo, undoes=body.act_seq), *told]
+
+
+def _undoable(state: State, act_seq: int) -> dict[str, Any]:
+    act = state.acts.get(act_seq)
+    if act is None:
+        raise Refused(f"event {act_seq} is no act")
+    if act["act"] == OperatorUndo.KIND:
+        raise Refused("an undo is not undone; act again")
+    if act["state"] != "applied":
+        raise Refused(f"act {act_seq} is {act['state']}")
+    return act
+
+
+def _set_by(act: dict[str, Any], page_id: str) -> Values:
+    before, after = act["before"][page_id], act["after"][page_id]
+    return {key: after[key] for key in after if after[key] != before[key]}
+
+
+def _put_back(state: State, act: dict[str, Any], page: Page) -> list[Outcome]:
+    before, changed = act["before"][page.page_id], _set_by(act, page.page_id)
+    with Changing(state, page):
+        page.pin = Pin(before["pin"])
+        page.minimum = Fidelity[before["min_fidelity"].upper()]
+        page.inferred = before["inferred"]
+        page.cap = None if before["cap"] is None else Fidelity[before["cap"].upper()]
+        if "text_seq" in changed:
+            row = before["tokens"]
+            page.text_seq, page.tokens = before["text_seq"], (row[0], row[1], row[2], row[3], row[4])
+    told = []
+    for side in state.sides():
+        if "text_seq" in changed:
+            side.retext.add(page.order)
+            for entry in side.journal.staged():
+                if entry.update.update_id == f"restore:{act['seq']}:{page.order}":
+                    side.journal.close(entry)
+                    told.append(
+                        journal_note(
+                            state, side, page, entry.update, entry.update.update_id, "lost", "undone"
+                        )
+                    )
+        if (
+            act["act"] == OperatorRestore.KIND
+            and side.declared.get(page.order, (0, "", ""))[1] == ChangeReason.RESTORED
+        ):
+            del side.declared[page.order]
+    return [*told, _page_told(state, page, "pinned" if "pin" in changed else "uncapped", "undo")]
+
+
+# --- receipts ---
+
+
+def _wants_receipt(state: State, body: Act) -> bool:
+    """Only what a prompt can show, and only where our word reaches the prompt."""
+    if state.mode is Mode.OBSERVED or isinstance(body, OperatorUnpin):
+        return False
+    return not (isinstance(body, OperatorPin) and body.pin is not Pin.HARD)
+
+
+def _receipt(state: State, act: dict[str, Any], how: str) -> Outcome:
+    assert state.primary is not None
+    page = state.page(act["page_ids"][0])
+    data = {"act_seq": act["seq"], "state": act["receipt"], "prompt_turn": act["prompt_turn"], "how": how}
+    return outcome(state, state.primary, "receipt", page, **data)
+
+
+def look_for_acts(state: State) -> None:
+    """After our prompt is made: does it hold what each act that is due demands?"""
+    primary = state.primary
+    assert primary is not None
+    for seq in state.due:
+        act = state.acts[seq]
+        if act["act"] == OperatorRestore.KIND and act["prompt_turn"] is not None:
+            continue  # it asked for the first prompt after it only
+        act["prompt_turn"] = state.turn
+        act["held"] = all(_holds(state, primary, act, page_id) for page_id in act["page_ids"])
+
+
+def _holds(state: State, side: SideState, act: dict[str, Any], page_id: str) -> bool:
+    page = state.table.by_id[page_id]
+    at = side.fidelity[page.order]
+    if page.status is not PageStatus.LIVE:
+        return False
+    if act["act"] == OperatorDemote.KIND:
+        return page.cap is not None and at <= max(page.cap, page.served)
+    if act["act"] == OperatorRestore.KIND:
+        version_only = act["before"][page_id]["text_seq"] != act["after"][page_id]["text_seq"]
+        return bool(at) if version_only else at == Fidelity.FULL
+    return at >= page.minimum
+
+
+def settle_receipts(state: State, body: ModelAnswered) -> list[Outcome]:
+    """The answer to our prompt came: the agent's hash of the bytes it sent proves or belies each act."""
+    if state.mode is not Mode.ENFORCED or body.prompt_matches is None or body.request_id != state.request_id:
+        return []
+    found = []
+    for seq in list(state.due):
+        act = state.acts[seq]
+        if act["prompt_turn"] != state.turn:
+            continue
+        seen = body.prompt_matches and bool(act["held"])
+        how = (
+            "hash"
+            if seen
+            else "the prompt sent was not ours"
+            if not body.prompt_matches
+            else "not in the prompt"
+        )
+        act["receipt"] = "seen" if seen else "missing"
+        state.due.remove(seq)
+        found.append(_receipt(state, act, how))
+    return found
+
+
+def apply_receipt(state: State, body: Receipt) -> list[Outcome]:
+    """A receipt told by someone who looked (hook, gateway). Raises ``Refused``."""
+    act = state.acts.get(body.act_seq)
+    if act is None:
+        raise Refused(f"event {body.act_seq} is no act")
+    if not act["receipt"]:
+        raise Refused(f"act {body.act_seq} has no receipt to settle ({act['state']})")
+    act["receipt"] = "seen" if body.seen else "missing"
+    act["prompt_turn"] = body.turn if body.turn is not None else state.turn
+    if body.act_seq in state.due:
+        state.due.remove(body.act_seq)
+    return [_receipt(state, act, body.how)]

@@ -1,0 +1,74 @@
+"""An operator's act tried on a copy: what the next prompt would be with it and without it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from memory.core import engine
+from memory.core.acts import bound_side, next_budget
+from memory.core.events import Event
+from memory.core.faults import tokens_of
+from memory.core.prompts import _floor, select_now
+from memory.core.selector import UNLIMITED, required_pages
+from memory.core.snapshot import clone
+from memory.core.state import SideState, State
+from memory.core.trace import close_turn
+from memory.core.types import ChangeReason, Fidelity
+
+
+@dataclass(frozen=True, slots=True)
+class DryRun:
+    """Tokens are those of pages in the next prompt of the side that the act moves. ``changes``: by the act alone."""
+
+    allowed: bool
+    why: str
+    tokens_before: int
+    tokens_after: int
+    budget: int | None
+    changes: list[tuple[str, Fidelity, Fidelity]] = field(default_factory=list)
+    floor_tokens: int = 0
+    insufficient_by: int = 0
+
+
+def dry_run(state: State, event: Event) -> DryRun:
+    """Try an operator's act; ``state`` is not changed."""
+    if not state.started:
+        return DryRun(False, "the session has not started", 0, 0, None)
+    trial = clone(state)
+    close_turn(trial, final=False)
+    side = bound_side(trial)
+    budget = None if side is None else next_budget(trial, side)
+    before = None if side is None else select_now(trial, side, budget)
+    told = engine.step(trial, event)
+    why = next((str(o.data["why"]) for o in told if o.kind == "rejected"), "")
+    why = why or next(
+        (str(o.data["reason"]) for o in told if o.kind == "act" and o.data["state"] == "refused"), ""
+    )
+    shown = None if budget == UNLIMITED else budget
+    if side is None or before is None or budget is None:
+        return DryRun(not why, why or "the session has no side that an act could move", 0, 0, None)
+    if why:
+        return DryRun(
+            False, why, before.tokens_used, before.tokens_used, shown, [], *_needs(trial, side, budget)
+        )
+    after = select_now(trial, side, budget)
+    pages = trial.table.pages
+    changes = [
+        (page.page_id, Fidelity(was), Fidelity(now))
+        for page, was, now in zip(pages, before.fidelity, after.fidelity, strict=True)
+        if was != now
+    ]
+    return DryRun(
+        True, "", before.tokens_used, after.tokens_used, shown, changes, *_needs(trial, side, budget)
+    )
+
+
+def _needs(state: State, side: SideState, budget: int) -> tuple[int, int]:
+    """Floor, and by how much the required set outgrows the budget."""
+    declared = {
+        order: (fidelity, ChangeReason(reason)) for order, (fidelity, reason, _) in side.declared.items()
+    }
+    required = required_pages(
+        state.table, declared, auto_pins=True, after_boundary=side.after_boundary is not None
+    )
+    return _floor(state, side, required), max(0, tokens_of(required, state) - budget)

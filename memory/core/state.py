@@ -1,0 +1,280 @@
+"""What the engine knows of one session: header, page table, and one ``SideState`` for each side."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from memory.core.journal import Journal
+from memory.core.metrics import Totals
+from memory.core.outcomes import Outcome
+from memory.core.page_table import PageTable
+from memory.core.pages import Page
+from memory.core.policies import Policy
+from memory.core.selector import SelectionIndex
+from memory.core.types import ChangeReason, Mode, PageStatus, Side
+
+DEMAND_TURNS = 24  # kept a page
+Cause = tuple[int, int, str]  # seq, turn, what
+
+
+class Seat:
+    """How one page stands on one side."""
+
+    __slots__ = (
+        "cause", "demand_turns", "faults", "faults_inferred", "in_prompt", "insufficient", "page_ins", "peak",
+        "reason", "since_turn", "version",
+    )  # fmt: skip
+
+    def __init__(self) -> None:
+        self.in_prompt = 0  # tokens in the last prompt
+        self.reason = ""  # ChangeReason of the last change
+        self.since_turn = 0
+        self.peak = 0.0  # recency at the end of the last turn that demanded it
+        self.faults = self.faults_inferred = self.insufficient = self.page_ins = 0
+        self.demand_turns: tuple[int, ...] = ()
+        self.version = 0
+        self.cause: Cause | None = None  # the decision behind the last change
+
+    def copy(self) -> Seat:
+        other = Seat.__new__(Seat)
+        for name in Seat.__slots__:
+            setattr(other, name, getattr(self, name))
+        return other
+
+    def to_json(self) -> list[Any]:
+        return [
+            self.in_prompt, self.reason, self.since_turn, self.peak, self.faults, self.faults_inferred,
+            self.insufficient, self.page_ins, list(self.demand_turns), self.version,
+            None if self.cause is None else list(self.cause),
+        ]  # fmt: skip
+
+    @classmethod
+    def from_json(cls, row: list[Any]) -> Seat:
+        seat = cls()
+        (
+            seat.in_prompt, seat.reason, seat.since_turn, seat.peak, seat.faults, seat.faults_inferred,
+            seat.insufficient, seat.page_ins, demand_turns, seat.version, cause,
+        ) = row  # fmt: skip
+        seat.demand_turns = tuple(demand_turns)
+        seat.cause = None if cause is None else (cause[0], cause[1], cause[2])
+        return seat
+
+
+class Verdict:
+    """What this turn's prompt did for a demanded page; a higher demand replaces it."""
+
+    __slots__ = (
+        "cause",
+        "declared",
+        "evidence",
+        "exact",
+        "exact_level",
+        "insufficient",
+        "kind",
+        "level",
+        "rule",
+        "tokens",
+    )
+
+    def __init__(self) -> None:
+        self.level = 0
+        self.exact_level = 0  # highest level that an exact demand asked for
+        self.kind = ""  # hit, page_in, fault
+        self.tokens = 0  # paged in
+        self.insufficient = False
+        self.declared = False
+        self.exact = True
+        self.rule = self.evidence = ""
+        self.cause: Cause | None = None
+
+    def copy(self) -> Verdict:
+        return Verdict.from_json(self.to_json())
+
+    def to_json(self) -> list[Any]:
+        return [getattr(self, name) for name in sorted(Verdict.__slots__)]
+
+    @classmethod
+    def from_json(cls, row: list[Any]) -> Verdict:
+        verdict = cls()
+        for name, value in zip(sorted(Verdict.__slots__), row, strict=True):
+            setattr(verdict, name, value)
+        if verdict.cause is not None:
+            verdict.cause = (verdict.cause[0], verdict.cause[1], verdict.cause[2])
+        return verdict
+
+
+def new_log() -> dict[str, list[Any]]:
+    """What a turn's record gathers, by key."""
+    return {
+        "acts": [],
+        "alerts": [],
+        "boundaries": [],
+        "changes": [],
+        "faults": [],
+        "journal": [],
+        "refreshes": [],
+        "tools": [],
+    }
+
+
+class SideState:
+    """One of the two computations over the log."""
+
+    def __init__(self, side: Side, policy: Policy) -> None:
+        self.side = side
+        self.policy = policy
+        self.seats: list[Seat] = []
+        self.fidelity = bytearray()  # in the last prompt, by table order
+        self.hot: dict[int, float] = {}  # order → recency above 0
+        self.index: SelectionIndex | None = None
+        self.ghosts: set[int] = set()  # in the last prompt, but gone from the table since
+        self.retext: set[int] = set()  # token counts changed since the last prompt
+        self.dirty: set[int] = set()
+        self.at_risk: dict[int, Cause] = {}  # dirty at a compaction or prune: settled by the next prompt
+        self.declared: dict[
+            int, tuple[int, str, str]
+        ] = {}  # order → fidelity, reason, rule; for the next prompt
+        self.future: dict[int, float] | None = (
+            None  # oracle only: order → turns that will demand it; set by replay
+        )
+        self.after_boundary: Cause | None = None  # a compaction or reset since the last prompt
+        # observed sides only: what the next prompt changes, and old copies that still stand in it
+        self.incoming: dict[int, int] = {}  # order → seq
+        self.outgoing: dict[int, tuple[int, int, int, str]] = {}  # order → fidelity, and its cause
+        self.stale: dict[int, int] = {}  # order → tokens
+        # the turn
+        self.demanded: dict[int, None] = {}
+        self.verdicts: dict[int, Verdict] = {}
+        self.log = new_log()
+        self.next_log = new_log()
+        self.budget: int | None = None  # shown with the prompt
+        self.page_budget: int | None = None  # what misses are classed by
+        self.tokens_used = self.required_tokens = self.floor_tokens = self.insufficient_by = 0
+        self.unmet: list[int] = []
+        # running
+        self.resident_tokens = 0
+        self.by_type: dict[str, int] = {}
+        self.totals = Totals()
+        self.journal = Journal()
+        self.chain = ""  # SHA-256 of the trace's last line
+        self.residency = 0  # sum of the digests of what is resident
+        self.changed_since_keyframe = 0
+
+    @property
+    def own(self) -> bool:
+        """Residency is recorded, so operators' pins and minima do not bind this side."""
+        return not self.policy.selects
+
+    def set_policy(self, policy: Policy, table: PageTable) -> None:
+        self.policy = policy
+        self.index = SelectionIndex(policy, table, self.hot) if policy.selects else None
+
+    def resident(self) -> int:
+        """Live pages above absent in the last prompt."""
+        return len(self.fidelity) - self.fidelity.count(0) - len(self.ghosts)
+
+
+class State:
+    """One session. Opaque outside the core; ``engine.step`` moves it."""
+
+    def __init__(self) -> None:
+        self.seq = 0
+        self.rejected = 0
+        self.started = self.ended = False
+        self.turn = 0
+        self.turn_open = False
+        self.prompt_seq = 0
+        self.request_id = ""
+        self.requests: dict[str, int] = {}  # request id → turn
+        self.harness = self.model = ""
+        self.mode = Mode.OBSERVED
+        self.window: int | None = None
+        self.window_source = "unknown"
+        self.reserve = 0
+        self.budget: int | None = None
+        self.grants = frozenset(("session", "project"))
+        self.multi_session = False
+        self.table = PageTable()
+        self.primary: SideState | None = None
+        self.shadow: SideState | None = None
+        self.calls: dict[str, tuple[str, int]] = {}  # call id → signature key, turn; until it returns
+        self.history: dict[str, int] = {}  # signature key → order of its latest result page, -1: none known
+        self.acts: dict[int, dict[str, Any]] = {}  # seq → act (see ``acts``)
+        self.due: list[int] = []  # acts whose receipt is due
+        self.boundaries = 0
+        self.recorded_tokens: int | None = None
+        self.unseen_tokens = self.stale_tokens = self.fixed_tokens = 0
+        self.unseen_items: dict[str, int] = {}
+        self.head = b""
+
+    def sides(self) -> Iterator[SideState]:
+        if self.primary is not None:
+            yield self.primary
+        if self.shadow is not None:
+            yield self.shadow
+
+    def page(self, page_id: str) -> Page | None:
+        return self.table.by_id.get(page_id)
+
+
+class Changing:
+    """``with``-like pair around any change of a live page, so that every index and sum follows."""
+
+    __slots__ = ("page", "state", "was_live")
+
+    def __init__(self, state: State, page: Page) -> None:
+        self.state, self.page = state, page
+
+    def __enter__(self) -> Page:
+        self.was_live = self.page.status is PageStatus.LIVE
+        if self.was_live:
+            self.state.table.leave(self.page)
+            for side in self.state.sides():
+                if side.index is not None:
+                    side.index.leave(self.page)
+        return self.page
+
+    def __exit__(self, *_: object) -> None:
+        self.page.refit()
+        if self.page.status is PageStatus.LIVE:
+            self.state.table.enter(self.page)
+            for side in self.state.sides():
+                if side.index is not None:
+                    side.index.enter(self.page)
+
+
+def outcome(state: State, side: SideState, kind: str, page: Page | None = None, /, **data: Any) -> Outcome:
+    """An outcome of the event in hand."""
+    return Outcome(state.seq, side.side, state.turn, kind, None if page is None else page.page_id, data)
+
+
+def cause_json(cause: Cause | None) -> dict[str, Any] | None:
+    return None if cause is None else {"seq": cause[0], "turn": cause[1], "what": cause[2]}
+
+
+def settle(
+    state: State, side: SideState, order: int, fidelity: int, reason: ChangeReason, cause: Cause
+) -> Outcome | None:
+    """Put a page at its fidelity of this prompt; the outcome says what changed, ``None`` if nothing did."""
+    page, seat = state.table.pages[order], side.seats[order]
+    before, tokens_before = side.fidelity[order], seat.in_prompt
+    tokens = (page.tokens[fidelity] or page.tokens[page.served]) if fidelity else 0
+    if before == fidelity and tokens_before == tokens:
+        return None
+    side.fidelity[order] = fidelity
+    seat.in_prompt = tokens
+    side.resident_tokens += tokens - tokens_before
+    kind = page.type.value
+    side.by_type[kind] = side.by_type.get(kind, 0) + tokens - tokens_before
+    if before != fidelity:
+        seat.reason, seat.since_turn, seat.cause = reason.value, state.turn, cause
+        side.totals.moved_tokens += max(tokens, tokens_before)
+        side.log["changes"].append([order, fidelity, reason.value, before])
+    return outcome(
+        state, side, "residency", page, **{"from": LABEL[before], "to": LABEL[fidelity]},
+        tokens_from=tokens_before, tokens_to=tokens, reason=reason.value,
+    )  # fmt: skip
+
+
+LABEL = ("absent", "pointer", "structured", "compressed", "full")
