@@ -123,12 +123,12 @@ def _fold(work: Projection, batch: list[Event], poison: dict[int, str]) -> None:
     texts = {row.seq: row for row in batch}
     for row in batch:
         if row.seq in poison:
-            work.add_skipped(row, fold.skip(work.live.state, row.seq, row.kind, poison[row.seq]))
+            work.add_skipped(row, fold.skip(work.live.state, row.seq, poison[row.seq]))
         else:
             try:
                 _feed(work, row, texts)
             except EventError as error:
-                work.add_skipped(row, fold.skip(work.live.state, row.seq, row.kind, fold.malformed(error)))
+                work.add_skipped(row, fold.skip(work.live.state, row.seq, fold.malformed(error)))
             except (DatabaseError, MemoryError):
                 raise
             except Exception as error:

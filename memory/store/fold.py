@@ -15,9 +15,7 @@ from typing import Any, Final
 from memory import core
 from memory.core.errors import EventError
 from memory.core.events import Event as CoreEvent
-from memory.core.events import Noted
 from memory.core.outcomes import Outcome
-from memory.core.types import Side
 from memory.models import Event, Snapshot
 from memory.safe import one_line
 from memory.store.pack import unpack, unpack_json
@@ -27,10 +25,9 @@ _CHUNK: Final = 200  # rows
 MAX_WHY: Final = 400  # characters
 
 
-def skip(state: Any, seq: int, kind: str, why: str) -> list[Outcome]:
+def skip(state: Any, seq: int, why: str) -> list[Outcome]:
     """Applies event ``seq`` as rejected because of ``why``, without feeding it."""
-    core.step(state, CoreEvent(seq, Noted("skipped", {"kind": kind}), actor="system"))
-    return [Outcome(seq, Side.PRIMARY, core.session_view(state).turn, "rejected", None, {"why": why})]
+    return core.reject(state, seq, why)
 
 
 def step_body(state: Any, seq: int, kind: str, actor: str, body: dict[str, Any]) -> list[Outcome]:
@@ -56,7 +53,7 @@ def fold_rows(state: Any, pk: uuid.UUID, after: int, upto: int) -> None:
     """Feeds the stored, already applied events after ``after`` up to ``upto``."""
     for row in _rows(pk, after, upto):
         if row.skipped:
-            skip(state, row.seq, row.kind, row.rejected)
+            skip(state, row.seq, row.rejected)
         else:
             step_body(state, row.seq, row.kind, row.actor, unpack_json(row.completed or row.body))
 
