@@ -2,7 +2,7 @@
 
 from memory.core.codec import body_to_json, canonical, decode_body, encode_body
 from memory.core.dryrun import DryRun, dry_run
-from memory.core.engine import new_state, step, touched, trace_head
+from memory.core.engine import new_state, reject, step, touched, trace_head
 from memory.core.errors import CoreError, EventError, TraceError, WorkloadError
 from memory.core.events import KINDS, Body, Event
 from memory.core.outcomes import Outcome, PageView, SessionView, SideTotals, SideView
@@ -16,5 +16,5 @@ __all__ = [
     "ENGINE_VERSION", "KINDS", "POLICIES", "Body", "CoreError", "DryRun", "Event", "EventError", "Outcome",
     "PageView", "Policy", "SessionView", "SideTotals", "SideView", "State", "TraceError", "WorkloadError",
     "body_to_json", "canonical", "clone", "decode_body", "dry_run", "dump_state", "encode_body", "find_policy",
-    "load_state", "new_state", "page_ids", "page_view", "session_view", "step", "touched", "trace_head",
+    "load_state", "new_state", "page_ids", "page_view", "reject", "session_view", "step", "touched", "trace_head",
 ]  # fmt: skip

@@ -35,7 +35,7 @@ from memory.core.types import (
     ToolKind,
 )
 
-__all__ = ["ENGINE_VERSION", "State", "new_state", "step", "touched", "trace_head"]
+__all__ = ["ENGINE_VERSION", "State", "new_state", "reject", "step", "touched", "trace_head"]
 
 MAX_KEY = 120  # characters of a signature kept as it is; longer ones are kept as their hash
 
@@ -62,6 +62,12 @@ def step(state: State, event: ev.Event) -> list[Outcome]:
 def _rejected(seq: int, state: State, why: str) -> Outcome:
     state.rejected += 1
     return Outcome(seq, Side.PRIMARY, state.turn, "rejected", None, {"why": why})
+
+
+def reject(state: State, seq: int, why: str) -> list[Outcome]:
+    """Apply event ``seq`` as rejected without looking at it: for one that could not be decoded."""
+    state.seq = max(state.seq, seq)
+    return [_rejected(seq, state, why)]
 
 
 def trace_head(state: State) -> bytes:
