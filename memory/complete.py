@@ -3,9 +3,10 @@
 The incomplete forms, beside the complete ones of ``memory.core.events``:
 
 - ``page_created``: ``page.text`` (and optionally ``page.hint``) instead of ``page.representations``;
-- ``page_updated``: ``text`` (and optionally ``hint``) instead of ``representations``; ``type`` names the page's type, by which
-  the representations are made. Without it only full is made;
-- ``tool_called``: ``args`` (and optionally ``cwd``, ``root``) instead of ``signature``; kind, reads and writes are filled in where they are missing.
+- ``page_updated``: ``text`` (and optionally ``hint``) instead of ``representations``; ``type`` names the
+  page's type, by which the representations are made. Without it only full is made;
+- ``tool_called``: ``args`` (and optionally ``cwd``, ``root``) instead of ``signature``; kind, reads and
+  writes are filled in where they are missing.
 
 ``complete`` is pure, given the bundled vocabulary. A body that is complete already comes back unchanged.
 """
@@ -23,7 +24,9 @@ _PLACEHOLDER = {"full": {"tokens": 1, "text": ""}}
 
 
 def complete(kind: str, body: Body) -> Body:
-    """The body with representations, token counts, signature and ``rep_version`` filled in; raises ``EventError``."""
+    """The body with representations, token counts, signature and ``rep_version`` filled in; raises
+    ``EventError``.
+    """
     if kind == "page_created":
         return _page_created(body)
     if kind == "page_updated":
@@ -39,7 +42,7 @@ def complete_many(items: Iterable[tuple[str, Body]]) -> list[Body]:
 
 
 def check(kind: str, body: Body) -> None:
-    """As ``memory.core.decode_body``, but the incomplete form is accepted too; cheap. Raises ``EventError``."""
+    """As ``memory.core.decode_body``, but the incomplete form passes too; cheap. Raises ``EventError``."""
     from memory.core import decode_body
 
     if kind == "page_created" and isinstance(page := body.get("page"), dict) and "text" in page:

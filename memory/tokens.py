@@ -1,9 +1,9 @@
 """Token counts by o200k_base, offline and safe for hostile text.
 
-The vocabulary is bundled (``memory/vocab``). Counts are of *ordinary* text: ``<|endoftext|>`` is fourteen characters here, not
-one special token. A lone surrogate counts as ``?``. The encoder is linear but slow on huge runs without a break, and its
-regular expression overflows on a huge run of blanks, so a run longer than ``MAX_RUN`` characters is cut; that can change
-the count by one token a cut.
+The vocabulary is bundled (``memory/vocab``). Counts are of *ordinary* text: ``<|endoftext|>`` is fourteen
+characters here, not one special token. A lone surrogate counts as ``?``. The encoder is linear but slow on
+huge runs without a break, and its regular expression overflows on a huge run of blanks, so a run longer than
+``MAX_RUN`` characters is cut; that can change the count by one token a cut.
 """
 
 from __future__ import annotations

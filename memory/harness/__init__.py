@@ -1,8 +1,9 @@
 """Adapters: foreign records become events.
 
-An adapter reads a session's records in their order and gives the events of each. It is streaming (it never needs the end) and
-deterministic: the same records in the same order give the same events, however they are batched. It keeps no clock and never
-raises for a record: what cannot be read is a *problem*, what is not known is *unknown*, and both leave the rest alone.
+An adapter reads a session's records in their order and gives the events of each. It is streaming (it never
+needs the end) and deterministic: the same records in the same order give the same events, however they are
+batched. It keeps no clock and never raises for a record: what cannot be read is a *problem*, what is not
+known is *unknown*, and both leave the rest alone.
 """
 
 from __future__ import annotations
@@ -27,7 +28,9 @@ class RawRecord:
 
 @dataclass(slots=True)
 class Derived:
-    """What one record gave. ``problem``: why (a part of) it could not be read. ``unknown``: a type nobody knows."""
+    """What one record gave. ``problem``: why (a part of) it could not be read. ``unknown``: a type nobody
+    knows.
+    """
 
     events: list[EventTuple] = field(default_factory=list)
     problem: str | None = None

@@ -1,4 +1,6 @@
-"""What a shell command reads and writes, as far as its words say. Conservative: what is not known is volatile."""
+"""What a shell command reads and writes, as far as its words say. Conservative: what is not known is
+volatile.
+"""
 
 from __future__ import annotations
 
@@ -14,9 +16,10 @@ MAX_COMMAND: Final = 20_000  # characters looked at; a longer command is volatil
 _SPLIT = frozenset({";", "&&", "||", "|", "&", "|&", "(", ")", "\n"})
 _REDIRECTS = frozenset({">", ">>", ">|", "&>", "&>>"})
 _READERS: Final = frozenset(
-    {"cat", "head", "tail", "nl", "less", "more", "wc", "sort", "uniq", "cut", "tr", "grep", "egrep", "fgrep", "rg", "ag", "ls",
-     "tree", "find", "fd", "stat", "file", "du", "diff", "cmp", "md5sum", "sha256sum", "jq", "yq", "awk", "sed", "xxd", "hexdump",
-     "strings", "basename", "dirname", "realpath", "readlink", "column", "comm", "paste", "tac", "rev", "fold", "bat"}
+    {"cat", "head", "tail", "nl", "less", "more", "wc", "sort", "uniq", "cut", "tr", "grep", "egrep", "fgrep",
+     "rg", "ag", "ls", "tree", "find", "fd", "stat", "file", "du", "diff", "cmp", "md5sum", "sha256sum", "jq",
+     "yq", "awk", "sed", "xxd", "hexdump", "strings", "basename", "dirname", "realpath", "readlink", "column",
+     "comm", "paste", "tac", "rev", "fold", "bat"}
 )  # fmt: skip
 _SILENT: Final = frozenset(
     {
@@ -36,17 +39,22 @@ _SILENT: Final = frozenset(
         "xargs",
     }
 )
-_WRITERS: Final = frozenset({"mv", "rm", "cp", "touch", "mkdir", "rmdir", "ln", "tee", "chmod", "chown", "truncate", "install", "patch", "rsync", "unzip", "tar"})  # fmt: skip
+_WRITERS: Final = frozenset(
+    {"mv", "rm", "cp", "touch", "mkdir", "rmdir", "ln", "tee", "chmod", "chown", "truncate",
+     "install", "patch", "rsync", "unzip", "tar"}
+)  # fmt: skip
 _GIT_WRITES: Final = frozenset(
-    {"checkout", "switch", "restore", "reset", "merge", "rebase", "pull", "stash", "revert", "cherry-pick", "am", "apply", "clean",
-     "mv", "rm", "clone", "init", "submodule", "worktree"}
+    {"checkout", "switch", "restore", "reset", "merge", "rebase", "pull", "stash", "revert", "cherry-pick",
+     "am", "apply", "clean", "mv", "rm", "clone", "init", "submodule", "worktree"}
 )  # fmt: skip
 _GIT_STABLE: Final = frozenset({"show", "cat-file", "blame", "rev-parse", "ls-tree"})
 _FIND_ACTS: Final = frozenset({"-delete", "-exec", "-execdir", "-ok", "-fprint"})
+_FOLDERS: Final = frozenset({"ls", "tree", "find", "fd", "rg", "ag", "du", "grep", "egrep", "fgrep", "diff"})
 _PATTERN_FIRST: Final = frozenset({"grep", "egrep", "fgrep", "rg", "ag", "jq", "yq", "awk", "sed", "tr"})
 _ASSIGNMENT = re.compile(r"[A-Za-z_]\w*=")
 _NUMBER = re.compile(r"[+-]?\d+[a-zA-Z]?$")
 _HEREDOC = re.compile(r"<<-?\s*(['\"]?)(\w+)\1")
+_MAY_WRITE = re.compile(r"(?<![\d&>-])>>?(?!\s*(?:&|/dev/null))|\b(?:rm|mv|cp|sed -i)\b")
 _QUOTED = re.compile(r"""('[^']*'|"(?:[^"\\]|\\.)*")""")
 
 
@@ -93,9 +101,9 @@ def effect(command: str, cwd: str, resolve: Callable[[str, str], str]) -> Effect
         head += " " + rest[0]
     parsed = words(head) if len(head) <= MAX_COMMAND else None
     if parsed is None or "$(" in head or "`" in head:
-        return Effect(
-            ToolKind.VOLATILE, writes=("workspace",) if re.search(r">|\b(?:rm|mv|sed -i)\b", head) else ()
-        )
+        if _MAY_WRITE.search(head):
+            return Effect(ToolKind.WRITE, writes=(f"dir:{cwd}" if cwd else "workspace",))
+        return Effect(ToolKind.VOLATILE)
     walk = _Walk(cwd, resolve)
     simple: list[str] = []
     for word in [*parsed, ";"]:
@@ -116,6 +124,7 @@ class _Walk:
         self.writes: list[str] = []
         self.commands: list[str] = []
         self.volatile = False
+        self.removes = False
 
     def effect(self) -> Effect:
         if self.writes:
@@ -145,17 +154,19 @@ class _Walk:
         elif name == "git":
             self._git(argv[1:])
         elif name in _WRITERS or (name == "sed" and any(a.startswith(("-i", "--in-place")) for a in argv)):
+            self.removes = name in ("rm", "mv", "rmdir")
             targets = plain[1:] if name in ("sed", "chmod", "chown") else plain
             self._add(self.writes, targets, whole=name in ("patch", "rsync", "unzip", "tar"))
+            self.removes = False
         elif name == "find" and _FIND_ACTS.intersection(argv):
             self.volatile = True
-            self.writes.append("workspace")
+            self.writes.append(self._here())
         elif name in _READERS:
             paths = plain[1:] if name in _PATTERN_FIRST and "-f" not in argv and "-e" not in argv else plain
             paths = [p for p in paths if not _NUMBER.match(p)]
-            self._add(self.reads, paths)
+            self._add(self.reads, paths, folders=name in _FOLDERS)
             if not paths and name in ("ls", "tree", "find", "fd", "rg", "ag", "du"):
-                self._add(self.reads, ["."])
+                self._add(self.reads, ["."], folders=True)
         elif name not in _SILENT:
             self.volatile = True
 
@@ -190,21 +201,28 @@ class _Walk:
         if verb in _GIT_WRITES and not (
             verb in ("stash", "worktree", "submodule") and rest[1:2] in (["list"], ["show"], ["status"])
         ):
-            self.writes.append("workspace")
+            self.writes.append(self._here())
         elif verb in _GIT_STABLE and any(re.fullmatch(r"[0-9a-f]{40}(?::.*)?", a) for a in rest[1:]):
             return  # a full object name answers the same for ever
         else:
             self.volatile = True
 
-    def _add(self, into: list[str], paths: list[str], whole: bool = False) -> None:
+    def _here(self) -> str:
+        """The working directory as a resource: what a command may change anywhere below it."""
+        return f"dir:{self.cwd}" if self.cwd else "workspace"
+
+    def _add(self, into: list[str], paths: list[str], whole: bool = False, folders: bool = False) -> None:
         if whole or not paths:
             if whole:
-                into.append("workspace")
+                into.append(self._here())
             return
         for path in paths:
+            if into is self.writes and self.removes:
+                full = self.resolve(path, self.cwd)
+                into.append(f"dir:{full}")  # a folder may be meant: everything below it goes
             if "$" in path or "*" in path or "?" in path:
-                into.append("workspace")
+                into.append(self._here())
                 continue
             full = self.resolve(path, self.cwd)
             last = full.rsplit("/", 1)[-1]
-            into.append(f"file:{full}" if "." in last.strip(".") or into is self.writes else f"dir:{full}")
+            into.append(f"file:{full}" if not folders or "." in last.strip(".") else f"dir:{full}")

@@ -1,9 +1,10 @@
 """Canonical tool signatures, and what a call reads and writes.
 
-A signature is ``sig1:<tool>:<canonical arguments>``, hashed when it grows long. Arguments have sorted keys; values that do not
-change the answer (descriptions, timeouts) are removed by a rule of the tool, blanks are normalised where they mean nothing,
-and paths are resolved against the working directory and written relative to the session's root. Two calls of one signature
-ask the same question; whether the answer may have changed is for ``kind``, ``reads`` and ``writes`` to say.
+A signature is ``sig1:<tool>:<canonical arguments>``, hashed when it grows long. Arguments have sorted keys;
+values that do not change the answer (descriptions, timeouts) are removed by a rule of the tool, blanks are
+normalised where they mean nothing, and paths are resolved against the working directory and written relative
+to the session's root. Two calls of one signature ask the same question; whether the answer may have changed
+is for ``kind``, ``reads`` and ``writes`` to say.
 """
 
 from __future__ import annotations
@@ -88,7 +89,7 @@ def relative(path: str, root: str) -> str:
 
 
 def signature(tool: str, args: dict[str, Any], cwd: str = "", root: str | None = None) -> str:
-    """The canonical signature of a call; ``root`` (default: ``cwd``) is what paths are written relative to."""
+    """The canonical signature of a call; paths are written relative to ``root`` (default: ``cwd``)."""
     base = cwd if root is None else root
     name = tool.lower()
     drop = _VOLATILE.get(name, frozenset()) | _VOLATILE_ANY
@@ -113,7 +114,9 @@ def signature(tool: str, args: dict[str, Any], cwd: str = "", root: str | None =
 
 
 def describe(tool: str, args: dict[str, Any], cwd: str = "", root: str | None = None) -> Call:
-    """Signature, kind and resources of a call. An unknown tool is volatile: its repeat is never held against anybody."""
+    """Signature, kind and resources of a call. An unknown tool is volatile: its repeat is never held against
+    anybody.
+    """
     name = tool.lower()
     sig = signature(tool, args, cwd, root)
     base = cwd if root is None else root
@@ -131,7 +134,8 @@ def describe(tool: str, args: dict[str, Any], cwd: str = "", root: str | None = 
     if name in _SHELL_TOOLS:
         return _shell(sig, args, cwd)
     if name == "webfetch" and args.get("url"):
-        # Claude Code answers the same address from a cache of fifteen minutes, but the page itself may change.
+        # Claude Code answers the same address from a cache of fifteen minutes, but the page itself may
+        # change.
         return Call(sig, ToolKind.VOLATILE, (f"url:{args['url']}",))
     if name == "skill":
         return Call(sig, ToolKind.READ)

@@ -1,9 +1,10 @@
-"""A page's text at every fidelity of its path, with token counts: made once, when the page is ingested or updated.
+"""A page's text at every fidelity of its path, with token counts: made once, when the page is ingested or
+updated.
 
-Deterministic given the text, the page type, the hint and the vocabulary. Nothing is invented: below full, every line is the
-page's own, a shortened form of it, a field's name or an elision that says how much is missing. Each representation below full
-begins with the handle. Token counts strictly grow with fidelity; a representation that is not smaller than the next
-higher one is not kept.
+Deterministic given the text, the page type, the hint and the vocabulary. Nothing is invented: below full,
+every line is the page's own, a shortened form of it, a field's name or an elision that says how much is
+missing. Each representation below full begins with the handle. Token counts strictly grow with fidelity; a
+representation that is not smaller than the next higher one is not kept.
 """
 
 from __future__ import annotations
@@ -33,8 +34,9 @@ def build(
 ) -> dict[Fidelity, Representation]:
     """Every representation of ``text`` along the type's path; full is always there, with at least one token.
 
-    ``hint`` may hold what the sender knows of the text: ``tool``, ``command``, ``path``, ``range``, ``pattern``, ``url``,
-    ``query``, ``exit``, ``error`` (evidence), ``goal`` (plan), ``calls`` (an answer's tool calls).
+    ``hint`` may hold what the sender knows of the text: ``tool``, ``command``, ``path``, ``range``,
+    ``pattern``, ``url``, ``query``, ``exit``, ``error`` (evidence), ``goal`` (plan), ``calls`` (an answer's
+    tool calls).
     """
     kind = PageType(page_type)
     full = Representation(max(count(text), 1), text)

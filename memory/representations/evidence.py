@@ -8,12 +8,14 @@ from typing import Any, Final
 from memory.representations.text import cut, head_tail, one_line, plain, repeats_folded
 
 _KEY = re.compile(
-    r"error|fail|exception|traceback|panic|fatal|warning|denied|not found|cannot|assert|undefined|\bpassed\b|\bexit",
+    r"error|fail|exception|traceback|panic|fatal|warning|denied|not found|cannot|assert|undefined"
+    r"|\bpassed\b|\bexit",
     re.IGNORECASE,
 )
 _OUTLINE = re.compile(
     r"(?:\d+[→\t: ]\s?)?\s{0,8}(?:export |public |private |static |async |pub |abstract )*"
-    r"(?:def|class|func|function|fn|struct|interface|enum|trait|impl|type|module|namespace|const|#{1,4}) .{0,140}"
+    r"(?:def|class|func|function|fn|struct|interface|enum|trait|impl|type|module|namespace|const|#{1,4}) "
+    r".{0,140}"
 )
 _NUMBERED = re.compile(r"\s*\d+→")
 KEY_LINES: Final = 6
@@ -69,7 +71,7 @@ def compressed(text: str) -> str:
 
 
 def structured(text: str, hint: dict[str, Any]) -> str:
-    """Typed fields: ``tool``, ``command``/``path``/…, ``exit``/``error``, ``lines``, key lines or an outline."""
+    """Typed fields: ``tool``, ``command``, ``path`` …, ``error``, ``lines``, and key lines or an outline."""
     fields: list[str] = []
     for name in ("tool", "command", "path", "range", "pattern", "url", "query", "exit"):
         value = hint.get(name)

@@ -1,7 +1,7 @@
 """Rules and procedures: keep every normative sentence word for word, and the headings for their place.
 
-It errs on the side of keeping: a sentence that may be a rule is kept, also an imperative without a normative word, and every
-item of a list whose introducing line is kept.
+It errs on the side of keeping: a sentence that may be a rule is kept, also an imperative without a normative
+word, and every item of a list whose introducing line is kept.
 """
 
 from __future__ import annotations
@@ -10,18 +10,20 @@ import re
 from typing import Final
 
 _WORDS: Final = (
-    "must", "never", "always", "don't", "dont", "don’t", "do not", "should", "shall", "required", "require", "requires",
-    "only", "ask", "cannot", "can't", "can’t", "may not", "mustn't", "mustn’t", "shouldn't", "shouldn’t", "won't", "won’t",
-    "not allowed", "forbidden", "prohibited", "mandatory", "important", "critical", "warning", "avoid", "ensure",
-    "make sure", "no longer", "unless", "without", "before", "after", "need to", "needs to", "has to", "have to", "prefer",
-    "instead of", "under no circumstances", "at all times", "at least", "at most", "remember", "except", "until",
+    "must", "never", "always", "don't", "dont", "don’t", "do not", "should", "shall", "required", "require",
+    "requires", "only", "ask", "cannot", "can't", "can’t", "may not", "mustn't", "mustn’t", "shouldn't",
+    "shouldn’t", "won't", "won’t", "not allowed", "forbidden", "prohibited", "mandatory", "important",
+    "critical", "warning", "avoid", "ensure", "make sure", "no longer", "unless", "without", "before",
+    "after", "need to", "needs to", "has to", "have to", "prefer", "instead of", "under no circumstances",
+    "at all times", "at least", "at most", "remember", "except", "until",
 )  # fmt: skip
 _IMPERATIVES: Final = (
-    "add", "apply", "be", "begin", "call", "check", "choose", "close", "commit", "confirm", "copy", "create", "delete", "do",
-    "edit", "explain", "fix", "follow", "format", "give", "ignore", "include", "keep", "leave", "let", "limit", "list", "log",
-    "mark", "move", "name", "note", "open", "pass", "pin", "put", "read", "refer", "remove", "rename", "replace", "report",
-    "return", "review", "run", "save", "say", "see", "send", "set", "show", "start", "stop", "store", "tell", "test", "treat",
-    "try", "update", "use", "validate", "verify", "wait", "wrap", "write",
+    "add", "apply", "be", "begin", "call", "check", "choose", "close", "commit", "confirm", "copy", "create",
+    "delete", "do", "edit", "explain", "fix", "follow", "format", "give", "ignore", "include", "keep",
+    "leave", "let", "limit", "list", "log", "mark", "move", "name", "note", "open", "pass", "pin", "put",
+    "read", "refer", "remove", "rename", "replace", "report", "return", "review", "run", "save", "say", "see",
+    "send", "set", "show", "start", "stop", "store", "tell", "test", "treat", "try", "update", "use",
+    "validate", "verify", "wait", "wrap", "write",
 )  # fmt: skip
 NORMATIVE: Final = re.compile(
     r"\b(?:" + "|".join(re.escape(w) for w in _WORDS) + r")\b|\bNO\b|\bNOT\b", re.IGNORECASE
@@ -59,7 +61,9 @@ def sentences(block: str) -> list[str]:
 
 
 def _blocks(text: str) -> list[tuple[str, str]]:
-    """The text as (kind, block): ``heading``, ``item`` and ``text`` with their continuation lines, ``code`` lines, ``gap``."""
+    """The text as (kind, block): ``heading``, ``item`` and ``text`` with their continuation lines, ``code``
+    lines, ``gap``.
+    """
     out: list[tuple[str, str]] = []
     fenced = False
     for line in text.split("\n"):
@@ -89,7 +93,9 @@ def _level(heading: str) -> int:
 
 
 def structured(text: str) -> str | None:
-    """Headings and every normative sentence word for word; ``None`` where no sentence is one (full serves then)."""
+    """Headings and every normative sentence word for word; ``None`` where no sentence is one (full serves
+    then).
+    """
     kept: list[str] = []
     found = False
     pending: list[str] = []  # headings that are kept once something under them is

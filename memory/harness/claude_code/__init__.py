@@ -1,4 +1,4 @@
-"""Claude Code's transcripts (``~/.claude/projects/<folder>/<uuid>.jsonl``, versions 2.0 to 2.1), read only."""
+"""Claude Code's transcripts (``~/.claude/projects/<folder>/<uuid>.jsonl``, 2.0 to 2.1), read only."""
 
 from memory.harness.claude_code.adapter import ClaudeCode
 

@@ -20,14 +20,15 @@ LONG_WINDOW: Final = (
 
 #: Types that hold nothing of the model's context (states of the program, copies, displays).
 SILENT: Final = frozenset(
-    {"progress", "file-history-snapshot", "file-history-delta", "last-prompt", "permission-mode", "mode", "pr-link", "tag",
-     "agent-name", "agent-color", "agent-setting", "worktree-state", "content-replacement", "marble-origami-commit",
-     "marble-origami-snapshot", "attribution-snapshot", "speculation-accept", "task-summary", "bridge-session", "relocated"}
+    {"progress", "file-history-snapshot", "file-history-delta", "last-prompt", "permission-mode", "mode",
+     "pr-link", "tag", "agent-name", "agent-color", "agent-setting", "worktree-state", "content-replacement",
+     "marble-origami-commit", "marble-origami-snapshot", "attribution-snapshot", "speculation-accept",
+     "task-summary", "bridge-session", "relocated"}
 )  # fmt: skip
 
 
 class ClaudeCode:
-    """Reads one transcript. The main chain is the session's own; lines of sub-agents are never its context."""
+    """Reads one transcript. Lines of sub-agents are never the context of the session they stand in."""
 
     name = "claude-code"
     version = "1"

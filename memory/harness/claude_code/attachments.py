@@ -11,17 +11,19 @@ from memory.harness.claude_code.identity import INSTRUCTIONS, clean_id, content_
 from memory.harness.claude_code.messages import plan_page, prompt
 from memory.harness.signature import relative, resolve
 
-#: Known, but their text is not in the record or belongs to the fixed part of the prompt: it stays in the unseen segment.
+#: Known, but their text is not in the record or belongs to the fixed part of the prompt: it stays in the
+#: unseen segment.
 UNSEEN: Final = frozenset(
-    {"agent_listing_delta", "agent_mention", "already_read_file", "async_hook_response", "auto_mode", "auto_mode_exit",
-     "command_permissions", "compact_file_reference", "compaction_reminder", "context_efficiency", "critical_system_reminder",
-     "date_change", "deferred_tools_delta", "diagnostics", "directory", "dynamic_skill", "hook_blocking_error",
-     "hook_cancelled", "hook_deferred_tool", "hook_error_during_execution", "hook_non_blocking_error",
-     "hook_permission_decision", "hook_stopped_continuation", "hook_system_message", "mcp_instructions_delta",
-     "mcp_resource", "opened_file_in_ide", "output_style", "output_token_usage", "pdf_reference", "plan_mode",
-     "plan_mode_exit", "plan_mode_reentry", "selected_lines_in_ide", "skill_discovery", "skill_listing", "task_reminder",
-     "task_status", "team_context", "teammate_mailbox", "todo_reminder", "token_usage", "ultrathink_effort",
-     "verify_plan_reminder"}
+    {"agent_listing_delta", "agent_mention", "already_read_file", "async_hook_response", "auto_mode",
+     "auto_mode_exit", "command_permissions", "compact_file_reference", "compaction_reminder",
+     "context_efficiency", "critical_system_reminder", "date_change", "deferred_tools_delta", "diagnostics",
+     "directory", "dynamic_skill", "hook_blocking_error", "hook_cancelled", "hook_deferred_tool",
+     "hook_error_during_execution", "hook_non_blocking_error", "hook_permission_decision",
+     "hook_stopped_continuation", "hook_system_message", "mcp_instructions_delta", "mcp_resource",
+     "opened_file_in_ide", "output_style", "output_token_usage", "pdf_reference", "plan_mode",
+     "plan_mode_exit", "plan_mode_reentry", "selected_lines_in_ide", "skill_discovery", "skill_listing",
+     "task_reminder", "task_status", "team_context", "teammate_mailbox", "todo_reminder", "token_usage",
+     "ultrathink_effort", "verify_plan_reminder"}
 )  # fmt: skip
 _HOOKS_IN_CONTEXT: Final = frozenset({"SessionStart", "UserPromptSubmit"})
 
@@ -72,6 +74,7 @@ def _file(context: Context, item: dict[str, Any]) -> None:
 
 def _path_page(context: Context, path: str, text: str, span: str, what: str) -> None:
     shown = relative(path, context.root or "")
+    more: dict[str, Any]
     if INSTRUCTIONS.search(path):
         page_id, kind, more = clean_id(f"rules:{shown}"), PageType.BOOTSTRAP, {"base_utility": 9.0}
     else:

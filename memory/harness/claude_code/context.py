@@ -112,7 +112,9 @@ class Context:
         self.index.add(page_id, known, text)
 
     def demand(self, found: Iterable[demands.Demand]) -> None:
-        """Tells the demands of this turn: a page once, again only where a later one asks for more or proves it."""
+        """Tells the demands of this turn: a page once, again only where a later one asks for more or proves
+        it.
+        """
         for one in found:
             before = self.demanded.get(one.page_id)
             now = (int(one.fidelity), one.exact)
@@ -145,20 +147,20 @@ class Context:
         self.emit("tool_called", body)
         if made.kind is ToolKind.WRITE:
             for page in self.pages.values():
-                if not page.stale and any(touches(w, r) for w in made.writes for r in page.resources):
+                if page.type is not PageType.EVIDENCE or page.stale:
+                    continue
+                if any(touches(w, r) for w in made.writes for r in page.resources):
                     page.stale = True
 
 
 def touches(write: str, resource: str) -> bool:
-    """Whether a write reaches what a page depends on: the file, a folder above it, or the workspace."""
+    """Whether a write reaches what a page depends on; the same rule as the core's ``PageTable.written``."""
     if resource == "workspace" or write == resource:
         return True
-    if write == "workspace":
-        return resource.startswith(("file:", "dir:"))
-    path, depends = write.partition(":")[2], resource.partition(":")[2]
-    if not write.startswith(("file:", "dir:")) or not resource.startswith(("file:", "dir:")):
+    what, _, path = write.partition(":")
+    held, _, depends = resource.partition(":")
+    if what not in ("file", "dir") or held not in ("file", "dir"):
         return False
-    inside = resource.startswith("dir:") and path.startswith(depends.rstrip("/") + "/")
-    return (
-        inside or path == depends or (write.startswith("dir:") and depends.startswith(path.rstrip("/") + "/"))
-    )
+    if held == "dir" and path.startswith(depends.rstrip("/") + "/"):
+        return True
+    return what == "dir" and depends.startswith(path.rstrip("/") + "/")

@@ -1,9 +1,10 @@
 """Which earlier pages an answer and its calls needed, as the record shows it.
 
-Exact rules: ``repeat`` (same signature or same file range, and nothing it depends on was written since) and ``handle`` (a call
-names a page). Inferred rules: ``range_within`` (lines that lie inside a range read before), ``path``, ``command`` and ``url``
-(a call touches what the page holds), ``identifier`` (a search for a name that only one or two pages hold) and ``quote`` (the
-answer or its arguments repeat the page's words). An inferred demand says which rule guessed it and by what.
+Exact rules: ``repeat`` (same signature or same file range, and nothing it depends on was written since)
+and ``handle`` (a call names a page). Inferred rules: ``range_within`` (lines inside a range read before),
+``path``, ``command`` and ``url`` (a call touches what the page holds), ``identifier`` (a search for a name
+that only one or two pages hold) and ``quote`` (the answer or its arguments repeat the page's words). An
+inferred demand says which rule guessed it and by what.
 """
 
 from __future__ import annotations

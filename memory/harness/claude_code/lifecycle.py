@@ -10,8 +10,9 @@ from memory.harness.claude_code.identity import clean_id
 
 MAX_WALK: Final = 50_000  # records followed up a chain
 _SILENT: Final = frozenset(
-    {"turn_duration", "stop_hook_summary", "away_summary", "local_command", "informational", "api_error", "api_metrics",
-     "memory_saved", "permission_retry", "bridge_status", "agents_killed", "scheduled_task_fire", "task_summary"}
+    {"turn_duration", "stop_hook_summary", "away_summary", "local_command", "informational", "api_error",
+     "api_metrics", "memory_saved", "permission_retry", "bridge_status", "agents_killed",
+     "scheduled_task_fire", "task_summary"}
 )  # fmt: skip
 
 
@@ -45,7 +46,7 @@ class Chain:
         return out
 
     def left_behind(self, parent: str) -> list[str]:
-        """Records of the old branch that a new record under ``parent`` leaves; empty where it is no rewind."""
+        """Records that a new record under ``parent`` leaves behind; empty where it is no rewind."""
         if (
             not self.leaf
             or parent == self.leaf
@@ -66,7 +67,7 @@ class Chain:
 
 
 def rewind(context: Context, chain: Chain, record: dict[str, Any]) -> None:
-    """A prompt that does not follow the last record: what stood on the branch it left is out of the context."""
+    """A prompt that does not follow the last record: the branch that it left is out of the context."""
     parent = record.get("parentUuid")
     if (
         not isinstance(parent, str)

@@ -29,8 +29,8 @@ _COMMAND = re.compile(r"<command-name>\s*(/?[^<\s]*)\s*</command-name>")
 _COMMAND_ARGS = re.compile(r"<command-args>\s*(.*?)\s*</command-args>", re.DOTALL)
 _SKILL = re.compile(r"Base directory for this skill: \S*?/?([^/\s]+)\s*(?:\n|$)")
 _CONTROL_TEXT: Final = (
-    "<local-command-", "<command-", "<bash-", "<task-notification>", "[Request interrupted", "Caveat: The messages below",
-    "<user-memory-input>", "<system-reminder>",
+    "<local-command-", "<command-", "<bash-", "<task-notification>", "[Request interrupted",
+    "Caveat: The messages below", "<user-memory-input>", "<system-reminder>",
 )  # fmt: skip
 CLEAR: Final = frozenset({"/clear", "/reset", "/new"})
 
@@ -259,7 +259,7 @@ def prompt(
 
 
 def _result(context: Context, part: dict[str, Any], structured: Any) -> None:
-    """A tool's result: its page's new version, and the call's end. Without its call it is kept as unpaired."""
+    """A tool's result: its page's new version, and the call's end. Without its call it is unpaired."""
     call_id = str(part.get("tool_use_id") or f"result-{context.n}")[:200]
     text = content_text(part.get("content"))
     error = bool(part.get("is_error"))
@@ -333,7 +333,8 @@ def plan_page(context: Context, text: str, tool: str, ref: str) -> None:
 def queue(context: Context, record: dict[str, Any]) -> None:
     """Prompts typed while the agent works. Versions that write attachments record their delivery there.
 
-    In older ones a queued prompt that is *removed* was delivered in the middle of a turn and stands nowhere else.
+    In older ones a queued prompt that is *removed* was delivered in the middle of a turn and stands nowhere
+    else.
     """
     operation = record.get("operation")
     content = record.get("content")

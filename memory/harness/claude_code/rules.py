@@ -1,4 +1,6 @@
-"""Rules that a user states in a prompt. Only what is marked as a rule counts as stated; the rest is a guess, and says so."""
+"""Rules that a user states in a prompt. Only what is marked as a rule counts as stated; the rest is a guess,
+and says so.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +20,8 @@ _MARKED = re.compile(
 )
 _STATED = re.compile(
     r"\s*(?:[-*+•]\s+)?(?:please\s+|and\s+|but\s+)?"
-    r"(?:always|never|you must|you may not|you should never|under no circumstances|don't ever|do not ever|make sure (?:to|you) (?:always|never))\b",
+    r"(?:always|never|you must|you may not|you should never|under no circumstances|don't ever|do not ever|"
+    r"make sure (?:to|you) (?:always|never))\b",
     re.IGNORECASE,
 )  # fmt: skip
 _FENCE = re.compile(r"\s*(?:```|~~~)")
@@ -31,7 +34,9 @@ class Rule:
 
 
 def find_rules(prompt: str) -> tuple[list[Rule], list[str]]:
-    """The rules of a prompt, and the prompt's lines without them (each rule's lines give one ``\\0k`` mark, k from 1)."""
+    """The rules of a prompt, and the prompt's lines without them (each rule's lines give one ``\\0k`` mark, k
+    from 1).
+    """
     if len(prompt) > MAX_PROMPT:
         return [], [prompt]
     rules: list[Rule] = []
