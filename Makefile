@@ -39,8 +39,10 @@ $(VENV)/.dev: $(BIN)/uv requirements-dev.txt
 	@touch $@ $(VENV)/.runtime
 
 setup: $(VENV)/.runtime
+	@:
 
 setup-dev: $(VENV)/.dev
+	@:
 
 up: setup
 	@exec $(BIN)/python manage.py up $(ARGS)

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import re
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).resolve().parent.parent.parent
+from tests.support.processes import ROOT, clean_env
+
 LOCKS = ["requirements.txt", "requirements-dev.txt", "requirements-uv.txt"]
 
 
@@ -37,6 +39,35 @@ def test_the_runtime_is_a_part_of_the_development_lock() -> None:
         return dict(re.findall(pattern, (ROOT / name).read_text(), re.MULTILINE))
 
     assert versions("requirements.txt").items() <= versions("requirements-dev.txt").items()
+
+
+RUNTIME_ONLY = """
+import importlib.metadata, importlib.abc, re, sys
+runtime = set(re.findall(r"^([a-z0-9.-]+)", open("requirements.txt").read(), re.MULTILINE))
+name = lambda words: re.sub(r"[-_.]+", "-", words).lower()
+tops = importlib.metadata.packages_distributions()
+blocked = {top for top, owners in tops.items() if not runtime & {name(owner) for owner in owners}}
+class Refuse(importlib.abc.MetaPathFinder):
+    def find_spec(self, wanted, path=None, target=None):
+        if wanted in blocked:
+            raise ModuleNotFoundError(f"{wanted} is not in requirements.txt")
+assert "pytest" in blocked and "django" not in blocked
+sys.meta_path.insert(0, Refuse())
+import clawweb.asgi, clawweb.up.web, clawweb.up.prepare, clawweb.celery
+import django.urls
+django.urls.get_resolver().url_patterns
+app = clawweb.celery.app
+app.loader.import_default_modules()
+app.connection().transport
+import celery.worker.consumer, celery.concurrency.solo, celery.bin.worker, psycopg
+"""
+
+
+def test_the_runtime_lock_is_enough(data_dir: Path) -> None:
+    """A package that only the development lock brings would be missed by `make up`, and by no other test."""
+    env = clean_env(CLAWWEB_DATA_DIR=str(data_dir))
+    done = subprocess.run([sys.executable, "-c", RUNTIME_ONLY], cwd=ROOT, env=env, capture_output=True)
+    assert done.returncode == 0, done.stderr.decode()[-2000:]
 
 
 # Written so that this file does not hold what it looks for.
