@@ -39,9 +39,13 @@ REACH = {Mode.ENFORCED: "enforced", Mode.INJECTED: "injected", Mode.OBSERVED: "s
 def values(page: Page) -> Values:
     """What an act can set on a page, as plain JSON."""
     return {
-        "pin": page.pin.value, "min_fidelity": page.minimum.label, "inferred": page.inferred,
-        "cap": None if page.cap is None else page.cap.label, "text_seq": page.text_seq, "tokens": list(page.tokens),
-    }  # fmt: skip
+        "pin": page.pin.value,
+        "min_fidelity": page.minimum.label,
+        "inferred": page.inferred,
+        "cap": None if page.cap is None else page.cap.label,
+        "text_seq": page.text_seq,
+        "tokens": list(page.tokens),
+    }
 
 
 def bound_side(state: State) -> SideState | None:
@@ -54,9 +58,19 @@ def apply_act(state: State, body: Act, actor: str) -> list[Outcome]:
     """Apply or refuse one act. Raises ``Refused`` for a page that is not known, and nothing is kept then."""
     assert state.primary is not None
     act: dict[str, Any] = {
-        "seq": state.seq, "act": body.KIND, "actor": actor, "page_ids": list(body.page_ids), "reason": body.reason,
-        "state": "applied", "why": "", "before": {}, "after": {}, "receipt": "", "prompt_turn": None, "held": None,
-    }  # fmt: skip
+        "seq": state.seq,
+        "act": body.KIND,
+        "actor": actor,
+        "page_ids": list(body.page_ids),
+        "reason": body.reason,
+        "state": "applied",
+        "why": "",
+        "before": {},
+        "after": {},
+        "receipt": "",
+        "prompt_turn": None,
+        "held": None,
+    }
     for page_id in body.page_ids:
         if state.page(page_id) is None:
             raise Refused(f"no page {page_id!r}")
@@ -74,9 +88,11 @@ def apply_act(state: State, body: Act, actor: str) -> list[Outcome]:
     newer = [
         seq
         for seq, other in state.acts.items()
-        if body.based_on_seq is not None and body.based_on_seq < seq < state.seq
-        and other["state"] == "applied" and not set(other["page_ids"]).isdisjoint(body.page_ids)
-    ]  # fmt: skip
+        if body.based_on_seq is not None
+        and body.based_on_seq < seq < state.seq
+        and other["state"] == "applied"
+        and not set(other["page_ids"]).isdisjoint(body.page_ids)
+    ]
     _log(state, act)
     first = _tell(state, act, newer=newer)
     if act["state"] == "applied" and _wants_receipt(state, body):
@@ -105,7 +121,8 @@ def _check(state: State, body: Act, pages: list[Page]) -> None:
         elif isinstance(body, OperatorDemote):
             _check_demote(body, page)
         elif isinstance(body, OperatorRestore) and body.version is not None:
-            if not any(version == body.version for version, _, _ in page.versions):
+            versions = {version for version, _, _ in page.versions}
+            if body.version not in versions:
                 raise Refused(f"{page.page_id!r} has no committed version {body.version} that is still kept")
     _check_room(state, body, pages)
 
@@ -146,7 +163,7 @@ def next_budget(state: State, side: SideState) -> int:
 
 
 def _check_room(state: State, body: Act, pages: list[Page]) -> None:
-    """Refuse what would not leave room for the minima of the pages pinned hard (the floor that is never broken)."""
+    """Refuse what would not leave room for the minima of the pages pinned hard (a floor never broken)."""
     side = bound_side(state)
     if side is None:
         return
@@ -160,7 +177,7 @@ def _check_room(state: State, body: Act, pages: list[Page]) -> None:
     after, budget = _tokens(state, levels), next_budget(state, side)
     if after > budget and after > before:
         raise Refused(
-            f"it would break the floor: the pins would take {after} of {budget} tokens, {after - budget} too many"
+            f"it would break the floor: pins would take {after} of {budget} tokens, {after - budget} too many"
         )
 
 
@@ -219,10 +236,15 @@ def _return_to(state: State, page: Page, version: int) -> list[Outcome]:
         side.retext.add(page.order)
         side.dirty.add(page.order)
         update = Update(
-            update_id=f"restore:{state.seq}:{page.order}", page_id=page.page_id, field="text", op="set_with_version",
-            value={"version": version}, scope=page.scope.value, evidence_ref=page.page_id,
+            update_id=f"restore:{state.seq}:{page.order}",
+            page_id=page.page_id,
+            field="text",
+            op="set_with_version",
+            value={"version": version},
+            scope=page.scope.value,
+            evidence_ref=page.page_id,
             base_version=side.seats[page.order].version,
-        )  # fmt: skip
+        )
         side.journal.stage(update, page.order, state.seq)
         told.append(journal_note(state, side, page, update, update.update_id, "staged", "restore"))
     return [*told, _page_told(state, page, "dirty", f"restored to version {version}")]
@@ -236,9 +258,15 @@ def _page_told(state: State, page: Page, change: str, reason: str) -> Outcome:
 def _tell(state: State, act: dict[str, Any], **extra: Any) -> list[Outcome]:
     assert state.primary is not None
     data = {
-        "act_seq": act["seq"], "act": act["act"], "state": act["state"], "reason": act["why"] or act["reason"],
-        "before": act["before"], "after": act["after"], "reach": REACH[state.mode], "page_ids": act["page_ids"],
-    }  # fmt: skip
+        "act_seq": act["seq"],
+        "act": act["act"],
+        "state": act["state"],
+        "reason": act["why"] or act["reason"],
+        "before": act["before"],
+        "after": act["after"],
+        "reach": REACH[state.mode],
+        "page_ids": act["page_ids"],
+    }
     page = state.page(act["page_ids"][0]) if act["page_ids"] else None
     return [outcome(state, state.primary, "act", page, **data, **extra)]
 
@@ -258,9 +286,20 @@ def _log(state: State, act: dict[str, Any]) -> None:
 def apply_undo(state: State, body: OperatorUndo, actor: str) -> list[Outcome]:
     """Take an act back: what it set returns to what stood before, unless another act has set it since."""
     undo: dict[str, Any] = {
-        "seq": state.seq, "act": body.KIND, "actor": actor, "page_ids": [], "reason": body.reason, "state": "applied",
-        "why": "", "before": {}, "after": {}, "receipt": "", "prompt_turn": None, "held": None, "undoes": body.act_seq,
-    }  # fmt: skip
+        "seq": state.seq,
+        "act": body.KIND,
+        "actor": actor,
+        "page_ids": [],
+        "reason": body.reason,
+        "state": "applied",
+        "why": "",
+        "before": {},
+        "after": {},
+        "receipt": "",
+        "prompt_turn": None,
+        "held": None,
+        "undoes": body.act_seq,
+    }
     told: list[Outcome] = []
     try:
         act = _undoable(state, body.act_seq)

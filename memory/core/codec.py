@@ -1,8 +1,8 @@
 """Bodies of events from JSON and back, strictly.
 
-``decode_body`` accepts what the dataclasses of ``events`` describe and nothing else; the first thing wrong is an
-``EventError`` that names the field. ``encode_body`` is canonical: ASCII, sorted keys, no spaces, fields that stand
-at their default left out, so one body has one form of bytes. Texts are passed on as they are, never copied.
+``decode_body`` accepts what the dataclasses of ``events`` describe and nothing else; the first thing wrong is
+an ``EventError`` that names the field. ``encode_body`` is canonical: ASCII, sorted keys, no spaces, fields at
+their default left out, so one body has one form of bytes. Texts are passed on, never copied.
 """
 
 from __future__ import annotations
@@ -246,8 +246,8 @@ class _Form:
     def __init__(self, cls: type, checks: dict[str, Check]) -> None:
         self.cls, self.checks = cls, checks
         self.name = getattr(cls, "KIND", cls.__name__)
-        plain = [f for f in fields(cls) if f.default is MISSING and f.default_factory is MISSING]
-        self.required = tuple(f.name for f in plain)
+        bare = [f for f in fields(cls) if f.default is MISSING and f.default_factory is MISSING]
+        self.required = tuple(f.name for f in bare)
         self.defaults: dict[str, Any] = {}
         for f in fields(cls):
             if f.default is not MISSING:
@@ -320,8 +320,8 @@ _CHECKS: dict[type, dict[str, Check]] = {
         "resumed_from": _optional(_string),
     },
     ev.SettingsChanged: {
-        "budget": _opt_count, "policy": _optional(_filled), "reserve": _opt_count, "model": _optional(_string),
-        "window": _opt_count,
+        "budget": _opt_count, "policy": _optional(_filled), "reserve": _opt_count,
+        "model": _optional(_string), "window": _opt_count,
     },
     ev.PageCreated: {"page": _page, "rep_version": _string},
     ev.PageUpdated: {
@@ -354,8 +354,9 @@ _CHECKS: dict[type, dict[str, Check]] = {
     ev.WriteStaged: {"update": _UPDATE.nested},
     ev.WriteResolved: {"update_id": _id, "action": _words("approve", "merge", "drop"), "value": _json},
     ev.Boundary: {
-        "kind": _enum(BoundaryKind), "trigger": _string, "tokens_before": _opt_count, "tokens_after": _opt_count,
-        "preserved": _optional(_list(_id)), "dropped": _list(_id), "summary_page": _opt_id,
+        "kind": _enum(BoundaryKind), "trigger": _string, "tokens_before": _opt_count,
+        "tokens_after": _opt_count, "preserved": _optional(_list(_id)),
+        "dropped": _list(_id), "summary_page": _opt_id,
     },
     ev.ProjectCommit: {
         "page_id": _id, "version": _count, "representations": _representations, "origin_session": _string,

@@ -18,7 +18,7 @@ from memory.core.types import ChangeReason, Fidelity
 
 @dataclass(frozen=True, slots=True)
 class DryRun:
-    """Tokens are those of pages in the next prompt of the side that the act moves. ``changes``: by the act alone."""
+    """Tokens are of pages in the next prompt of the side the act moves. ``changes``: by the act alone."""
 
     allowed: bool
     why: str

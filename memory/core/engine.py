@@ -1,7 +1,7 @@
 """The state machine: ``step`` applies one event to a session's state and gives its outcomes.
 
-Handlers check everything first and raise ``Refused``; only then they change the state. So a rejected event changes
-nothing but the count of rejected events.
+Handlers check everything first and raise ``Refused``; only then they change the state. So a rejected event
+changes nothing but the count of rejected events.
 """
 
 from __future__ import annotations
@@ -389,9 +389,16 @@ def _demand_observed(state: State, body: ev.DemandObserved, actor: str) -> list[
     dropped = False
     for side in state.sides():
         found += judge_demand(
-            state, side, page, body.fidelity, exact=body.exact, declared=False, rule=body.rule,
-            evidence=body.evidence, caused_by_drop=dropped,
-        )  # fmt: skip
+            state,
+            side,
+            page,
+            body.fidelity,
+            exact=body.exact,
+            declared=False,
+            rule=body.rule,
+            evidence=body.evidence,
+            caused_by_drop=dropped,
+        )
         if side.side is Side.PRIMARY:
             dropped = side.verdicts[page.order].kind == "fault" and was_dropped(side, page.order)
     return found

@@ -24,7 +24,7 @@ class Representation:
 
 @dataclass(frozen=True, slots=True)
 class Provenance:
-    """Where a page came from; ``kind`` is one of tool_call, span, file, operator, import; ``ref`` resolves it."""
+    """Where a page came from; ``kind``: tool_call, span, file, operator or import; ``ref`` resolves it."""
 
     kind: str
     ref: str
@@ -156,13 +156,13 @@ class PromptObserved:
     recorded_tokens: int | None = None  # the whole prompt, as the provider counted it
     cached_tokens: int | None = None
     model: str = ""
-    # itemised part of what we do not see, as far as known, by name (system_and_tools, attachments, thinking …)
+    # itemised part of what we do not see, as far as known (system_and_tools, attachments, thinking …)
     unseen_items: dict[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
 class ModelAnswered:
-    """``usage`` keys: input, output, cache_read, cache_write (tokens). ``prompt_sha256``: what the agent sent."""
+    """``usage``: input, output, cache_read, cache_write (tokens). ``prompt_sha256``: what the agent sent."""
 
     KIND: ClassVar[str] = "model_answered"
     request_id: str
@@ -215,7 +215,7 @@ class Recall:
 
 @dataclass(frozen=True, slots=True)
 class Update:
-    """One typed update. ``op`` is free text here: an unknown one is a rejection (DESTRUCTIVE_OP), not an error."""
+    """One typed update. ``op`` is free text: an unknown one is a rejection (DESTRUCTIVE_OP), not an error."""
 
     update_id: str
     page_id: str

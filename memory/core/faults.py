@@ -18,9 +18,16 @@ def classify(side: SideState, tokens: int) -> bool:
 
 
 def fault(
-    state: State, side: SideState, kind: FaultKind, page: Page | None, *, insufficient: bool = False,
-    exact: bool = True, where: str = "faults", **data: Any,
-) -> Outcome:  # fmt: skip
+    state: State,
+    side: SideState,
+    kind: FaultKind,
+    page: Page | None,
+    *,
+    insufficient: bool = False,
+    exact: bool = True,
+    where: str = "faults",
+    **data: Any,
+) -> Outcome:
     """Count a fault and say so."""
     kept = _fault_data(kind, insufficient, exact, data)
     _count_fault(side, kind, page, insufficient, exact, 1)
@@ -65,11 +72,18 @@ def judge_pins(state: State, side: SideState) -> list[Outcome]:
         if side.fidelity[order] < minimum:
             found.append(
                 fault(
-                    state, side, FaultKind.PINNED_INVARIANT_MISS, page, insufficient=insufficient,
-                    demanded=minimum.label, resident=LABEL[side.fidelity[order]], rule="pin", evidence="",
+                    state,
+                    side,
+                    FaultKind.PINNED_INVARIANT_MISS,
+                    page,
+                    insufficient=insufficient,
+                    demanded=minimum.label,
+                    resident=LABEL[side.fidelity[order]],
+                    rule="pin",
+                    evidence="",
                     cause=cause_json(cause_of(side, page)),
                 )
-            )  # fmt: skip
+            )
     return found
 
 
@@ -83,11 +97,18 @@ def judge_rules(state: State, side: SideState, boundary: Cause) -> list[Outcome]
         if side.fidelity[order] < minimum:
             found.append(
                 fault(
-                    state, side, FaultKind.POST_COMPACTION_BOOTSTRAP, page, insufficient=insufficient,
-                    demanded=minimum.label, resident=LABEL[side.fidelity[order]], rule=boundary[2], evidence="",
+                    state,
+                    side,
+                    FaultKind.POST_COMPACTION_BOOTSTRAP,
+                    page,
+                    insufficient=insufficient,
+                    demanded=minimum.label,
+                    resident=LABEL[side.fidelity[order]],
+                    rule=boundary[2],
+                    evidence="",
                     cause=cause_json(cause_of(side, page) or boundary),
                 )
-            )  # fmt: skip
+            )
     return found
 
 
@@ -104,9 +125,17 @@ def in_reach_of_prompt(state: State, page: Page) -> bool:
 
 
 def judge_demand(
-    state: State, side: SideState, page: Page, fidelity: int, *, exact: bool, declared: bool, rule: str,
-    evidence: str, caused_by_drop: bool = False,
-) -> list[Outcome]:  # fmt: skip
+    state: State,
+    side: SideState,
+    page: Page,
+    fidelity: int,
+    *,
+    exact: bool,
+    declared: bool,
+    rule: str,
+    evidence: str,
+    caused_by_drop: bool = False,
+) -> list[Outcome]:
     """Judge one demand against this turn's prompt; of several for a page the highest counts, once."""
     order, seat = page.order, side.seats[page.order]
     if order not in side.demanded:
@@ -172,30 +201,53 @@ def _tell(
     extra: dict[str, Any] = {"caused_by_drop": True} if caused_by_drop else {}
     if verdict.kind == "hit":
         return outcome(
-            state, side, "hit", page, fidelity=resident, demanded=demanded, exact=verdict.exact, rule=verdict.rule,
-            amends=amends, **extra,
-        )  # fmt: skip
+            state,
+            side,
+            "hit",
+            page,
+            fidelity=resident,
+            demanded=demanded,
+            exact=verdict.exact,
+            rule=verdict.rule,
+            amends=amends,
+            **extra,
+        )
     if verdict.kind == "page_in":
         return outcome(
-            state, side, "page_in", page, **{"from": resident}, to=demanded, tokens=verdict.tokens,
-            exact=verdict.exact, rule=verdict.rule, evidence=verdict.evidence, amends=amends, **extra,
-        )  # fmt: skip
+            state,
+            side,
+            "page_in",
+            page,
+            **{"from": resident},
+            to=demanded,
+            tokens=verdict.tokens,
+            exact=verdict.exact,
+            rule=verdict.rule,
+            evidence=verdict.evidence,
+            amends=amends,
+            **extra,
+        )
     return outcome(state, side, "fault", page, **verdict_fault(verdict, resident, amends=amends))
 
 
 def verdict_fault(verdict: Verdict, resident: str, *, amends: bool) -> dict[str, Any]:
     """The data of a refetch."""
     data = {
-        "demanded": LABEL[verdict.level], "resident": resident, "rule": verdict.rule, "evidence": verdict.evidence,
-        "declared": verdict.declared, "cause": cause_json(verdict.cause), "amends": amends,
-    }  # fmt: skip
+        "demanded": LABEL[verdict.level],
+        "resident": resident,
+        "rule": verdict.rule,
+        "evidence": verdict.evidence,
+        "declared": verdict.declared,
+        "cause": cause_json(verdict.cause),
+        "amends": amends,
+    }
     return _fault_data(FaultKind.REFETCH, verdict.insufficient, verdict.exact, data)
 
 
 def judge_repeat(
     state: State, side: SideState, body: ToolCalled, page: Page | None, *, caused_by_drop: bool = False
 ) -> list[Outcome]:
-    """Judge a call whose signature occurred before; ``page``: the signature's latest result, if one is known."""
+    """Judge a call whose signature occurred before; ``page``: the signature's latest result, if known."""
     call = {"call_id": body.call_id, "signature": body.signature}
     why = _refresh_reason(body, page)
     if why:
@@ -216,11 +268,21 @@ def judge_repeat(
         return [outcome(state, side, "alert", page, **data)]
     return [
         fault(
-            state, side, FaultKind.DUPLICATE_TOOL, page, insufficient=classify(side, side.floor_tokens),
-            exact=body.exact, where="tools", demanded="", resident=LABEL[at], rule="signature",
-            evidence=body.signature, call_id=body.call_id, cause=cause_json(cause_of(side, page)),
+            state,
+            side,
+            FaultKind.DUPLICATE_TOOL,
+            page,
+            insufficient=classify(side, side.floor_tokens),
+            exact=body.exact,
+            where="tools",
+            demanded="",
+            resident=LABEL[at],
+            rule="signature",
+            evidence=body.signature,
+            call_id=body.call_id,
+            cause=cause_json(cause_of(side, page)),
         )
-    ]  # fmt: skip
+    ]
 
 
 def _refresh_reason(body: ToolCalled, page: Page | None) -> str:
@@ -239,10 +301,18 @@ def judge_recall(state: State, side: SideState, body: Recall) -> list[Outcome]:
         return [outcome(state, side, "session", recall=body.query, reason="NO_MATCH")]
     return [
         fault(
-            state, side, FaultKind.SILENT_RECALL, None, where="tools", demanded="", resident="", rule="recall",
-            evidence=body.query, cause=None,
+            state,
+            side,
+            FaultKind.SILENT_RECALL,
+            None,
+            where="tools",
+            demanded="",
+            resident="",
+            rule="recall",
+            evidence=body.query,
+            cause=None,
         )
-    ]  # fmt: skip
+    ]
 
 
 def tokens_of(required: list[Required], state: State) -> int:

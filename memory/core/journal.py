@@ -45,7 +45,7 @@ def _lowers(update: Update, page: Page) -> bool:
     if page.pin is not Pin.HARD:
         return False
     if update.field == "pin":
-        return update.value != Pin.HARD
+        return bool(update.value != Pin.HARD)
     if update.field == "min_fidelity":
         value = codec.LABELS.get(update.value) if isinstance(update.value, str) else None
         return (value or Fidelity.ABSENT) < page.minimum
@@ -53,7 +53,7 @@ def _lowers(update: Update, page: Page) -> bool:
 
 
 class Entry:
-    """One update in the journal. ``state``: staged or parked; what is committed or lost leaves only its id."""
+    """One update. ``state``: staged or parked; what is committed or lost leaves only its id."""
 
     __slots__ = ("order", "reason", "seq", "state", "update")
 

@@ -71,10 +71,18 @@ def apply_boundary(state: State, body: Boundary) -> list[Outcome]:
         side.next_log["boundaries"].append({**data, "at_risk": len(side.at_risk)})
         found.append(
             outcome(
-                state, side, "boundary", None, **data, tokens_before=body.tokens_before,
-                tokens_after=body.tokens_after, kept=kept, dropped=dropped, summary_page=body.summary_page,
+                state,
+                side,
+                "boundary",
+                None,
+                **data,
+                tokens_before=body.tokens_before,
+                tokens_after=body.tokens_after,
+                kept=kept,
+                dropped=dropped,
+                summary_page=body.summary_page,
             )
-        )  # fmt: skip
+        )
         found += told
     return found
 
@@ -130,10 +138,17 @@ def _lose(state: State, side: SideState, order: int, cause: Cause, *, next_turn:
         side.log, side.next_log = side.next_log, side.log
     told = [
         fault(
-            state, side, FaultKind.FLUSH_MISS, page, demanded="", resident="", rule=what, evidence="",
+            state,
+            side,
+            FaultKind.FLUSH_MISS,
+            page,
+            demanded="",
+            resident="",
+            rule=what,
+            evidence="",
             cause=cause_json(cause),
         )
-    ]  # fmt: skip
+    ]
     if next_turn:
         side.log, side.next_log = side.next_log, side.log
     for entry in side.journal.staged():

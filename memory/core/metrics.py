@@ -37,7 +37,7 @@ class Totals:
 
     @property
     def thrash(self) -> float:
-        """F / (H + 1) as published, of exact facts: policy-controllable faults and alerts over demands met."""
+        """F / (H + 1) of exact facts: policy-controllable faults and alerts over demands met."""
         return (sum(self.faults.values()) + self.alerts) / (self.hits + 1)
 
     def to_json(self) -> dict[str, Any]:

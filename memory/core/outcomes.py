@@ -9,21 +9,24 @@ rejected        why (the event was not applied; nothing else changed)
 page            change: created | updated | superseded | retired | dirty | clean | pinned | unpinned |
                 capped | uncapped | committed | demanded; by, reason …
 residency       from, to, tokens_from, tokens_to, reason (``ChangeReason``)
-prompt          request_id, budget, tokens_used, required_tokens, floor_tokens, recorded_tokens, unseen_tokens,
-                stale_tokens, fixed_tokens, unmet: [page_id], insufficient_by (tokens, 0 if the required set fits),
+prompt          request_id, policy, budget (what tokens_used is held against), page_budget (what pages have),
+                tokens_used, resident_tokens, required_tokens, floor_tokens, recorded_tokens, unseen_tokens,
+                unseen_items, stale_tokens, excess_tokens, fixed_tokens, unmet: [page_id],
+                insufficient_by (tokens, 0 if the required set fits),
                 pages: [[page_id, fidelity, text_seq]] (enforced only; table order)
-hit             fidelity, exact                                        (a demand met at its fidelity)
+hit             fidelity, demanded, exact, rule, amends                (a demand met at its fidelity)
 page_in         from, to, tokens, exact, amends (true: replaces this turn's earlier verdict on the page)
 fault           fault, class, exact, demanded, resident, rule, evidence, cause {seq, turn, what}, amends
 alert           call_id, signature, exact, caused_by_drop
 refresh         call_id, signature, why
-journal         update_id, phase: staged | validated | committed | rejected | lost | resolved, reason, field, op
+journal         update_id, phase: staged | validated | committed | rejected | lost | resolved, reason,
+                field, op
 boundary        boundary, trigger, tokens_before, tokens_after, staged, committed, rejected, lost: [page_id],
                 kept: [page_id], dropped: [page_id], summary_page
 act             act_seq, act, state: applied | refused | undone, reason, before, after
 receipt         act_seq, state: due | seen | missing, prompt_turn, how
 session         what changed in the header (settings, started, ended …)
-turn            record (the trace line as text, no newline), sha256            (a turn was closed)
+turn            record (the trace line as text, no newline), sha256, demanded: [page_id]  (a turn was closed)
 ==============  ========================================================================================
 """
 
@@ -55,7 +58,7 @@ class SideView:
     tokens: int  # at that fidelity
     reason: str  # ChangeReason of the last change, '' if it never changed
     since_turn: int  # turn of the last change
-    recency: float
+    recency: float  # as it was when the last turn that demanded it closed; × 0.88 for each turn since
     faults: int  # policy-controllable, exact ones
     faults_inferred: int
     insufficient: int

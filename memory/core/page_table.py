@@ -1,4 +1,4 @@
-"""The page table: every page of a session in order of creation, with the sums and indexes that keep steps cheap."""
+"""The page table: every page of a session in order of creation, with the sums and indexes that steps need."""
 
 from __future__ import annotations
 
@@ -82,8 +82,8 @@ class PageTable:
     def written(self, writes: Iterable[str]) -> list[tuple[Page, str]]:
         """Live evidence pages whose answer a write may have changed, in table order, each with the write.
 
-        ``workspace`` is hit by any write; a file by a write to it or to a folder above it; a folder by a write to
-        it, above it or below it; anything else (``url:…``) by the same name.
+        ``workspace`` is hit by any write; a file by a write to it or to a folder above it; a folder by
+        a write to it, above it or below it; anything else (``url:…``) by the same name.
         """
         hit: dict[int, str] = {}
         readers = self.readers

@@ -27,7 +27,7 @@ TYPE_RANK: Final = {
 }
 MAX_VERSIONS: Final = 32  # kept a page, to return to
 
-#: SERVES[mask][fidelity]: the lowest representation at or above the fidelity (0: none). Bit f of the mask: f exists.
+#: SERVES[mask][fidelity]: the lowest representation at or above the fidelity (0: none). Bit f: f exists.
 SERVES: Final = tuple(
     tuple(next((f for f in range(max(q, 1), 5) if m >> f & 1), 0) for q in range(5)) for m in range(32)
 )
@@ -46,13 +46,35 @@ def token_row(reps: Mapping[Fidelity, Representation]) -> Tokens:
 
 
 class Page:
-    """One page. ``pin`` and ``minimum`` are what holds now, ``own_*`` what holds without an operator's act."""
+    """One page. ``pin`` and ``minimum``: what holds now; ``own_*``: what holds without an operator's act."""
 
     __slots__ = (
-        "base_utility", "cap", "created_seq", "inferred", "left_seq", "left_turn", "mask", "minimum", "order",
-        "own_minimum", "own_pin", "page_id", "pin", "provenance", "recompute_cost", "resolvable", "resources",
-        "scope", "served", "status", "text_seq", "title", "tokens", "type", "versions",
-    )  # fmt: skip
+        "base_utility",
+        "cap",
+        "created_seq",
+        "inferred",
+        "left_seq",
+        "left_turn",
+        "mask",
+        "minimum",
+        "order",
+        "own_minimum",
+        "own_pin",
+        "page_id",
+        "pin",
+        "provenance",
+        "recompute_cost",
+        "resolvable",
+        "resources",
+        "scope",
+        "served",
+        "status",
+        "text_seq",
+        "title",
+        "tokens",
+        "type",
+        "versions",
+    )
 
     def __init__(self, page_id: str, page_type: PageType, order: int) -> None:
         self.page_id = page_id
@@ -133,12 +155,30 @@ class Page:
     def to_json(self) -> list[Any]:
         """A row for the snapshot; ``from_json`` is its inverse."""
         return [
-            self.page_id, self.type.value, self.order, self.scope.value, self.title, self.pin.value, self.own_pin.value,
-            int(self.minimum), int(self.own_minimum), None if self.cap is None else int(self.cap), self.status.value,
-            self.inferred, self.resolvable, list(self.provenance), self.base_utility, self.recompute_cost,
-            list(self.tokens), list(self.resources), self.created_seq, self.text_seq, self.left_seq, self.left_turn,
+            self.page_id,
+            self.type.value,
+            self.order,
+            self.scope.value,
+            self.title,
+            self.pin.value,
+            self.own_pin.value,
+            int(self.minimum),
+            int(self.own_minimum),
+            None if self.cap is None else int(self.cap),
+            self.status.value,
+            self.inferred,
+            self.resolvable,
+            list(self.provenance),
+            self.base_utility,
+            self.recompute_cost,
+            list(self.tokens),
+            list(self.resources),
+            self.created_seq,
+            self.text_seq,
+            self.left_seq,
+            self.left_turn,
             [[v, s, list(t)] for v, s, t in self.versions],
-        ]  # fmt: skip
+        ]
 
     @classmethod
     def from_json(cls, row: list[Any]) -> Page:

@@ -1,6 +1,6 @@
 """Policies are data: switches and the weights of one utility.
 
-``utility = base·base_utility + pin + recency·recency + recompute·recompute_cost + future·bonus``, always summed in
+``utility = base·base_utility + pin + recency·recency + recompute·recompute_cost + future·bonus``, summed in
 that order, so that every machine gets the same float.
 """
 
@@ -61,8 +61,12 @@ _CLAWVM: Final = {
     "resolves": True, "recalls_have_reasons": True,
 }  # fmt: skip
 _WORTH: Final = {
-    "base_weight": 1.0, "hard_weight": 2.0, "soft_weight": 0.6, "recency_weight": 0.6, "recompute_weight": 0.4,
-}  # fmt: skip
+    "base_weight": 1.0,
+    "hard_weight": 2.0,
+    "soft_weight": 0.6,
+    "recency_weight": 0.6,
+    "recompute_weight": 0.4,
+}
 
 POLICIES: Final[dict[str, Policy]] = {
     policy.name: policy
@@ -70,10 +74,10 @@ POLICIES: Final[dict[str, Policy]] = {
         Policy("retrieval", share_percent=78),
         Policy("retrieval_cached", resolves=True, share_percent=78),
         Policy(
-            "compaction_hybrid", prefetch=True, upgrades=True, writes_back=True, resolves=True, share_percent=85,
-            base_weight=1.0, recency_weight=0.9, recompute_weight=0.1,
+            "compaction_hybrid", prefetch=True, upgrades=True, writes_back=True, resolves=True,
+            share_percent=85,             base_weight=1.0, recency_weight=0.9, recompute_weight=0.1,
         ),
-        Policy("lru", **_CLAWVM, recency_weight=1.0),  # type: ignore[arg-type]
+        Policy("lru", **_CLAWVM, recency_weight=1.0),
         Policy("clawvm", **_CLAWVM, **_WORTH),  # type: ignore[arg-type]
         Policy("oracle", **_CLAWVM, **_WORTH, future_weight=2.2),  # type: ignore[arg-type]
         # (ours) a harness that we only read writes back by itself or not at all: its log says which

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from memory.core import acts
 from memory.core.events import PromptObserved, PromptRequested
 from memory.core.faults import judge_demand, judge_pins, judge_rules, tokens_of
@@ -74,9 +76,8 @@ def _floor(state: State, side: SideState, required: list[Required]) -> int:
 def whole_budget(state: State, side: SideState) -> int | None:
     """Tokens that pages have in this prompt; ``None`` where neither budget nor window is known."""
     if state.primary is not None and not state.primary.policy.selects:
-        if side.side is Side.SHADOW or state.budget is None:
-            if state.window is not None:
-                return max(0, state.window - state.unseen_tokens - state.reserve)
+        if state.window is not None and (side.side is Side.SHADOW or state.budget is None):
+            return max(0, state.window - state.unseen_tokens - state.reserve)
         return state.budget
     if state.budget is not None:
         return state.budget
@@ -166,13 +167,19 @@ def _take_recorded(state: State, side: SideState) -> list[Outcome]:
 
 def _prompt_outcome(state: State, side: SideState) -> Outcome:
     pages = state.table.pages
-    data = {
-        "request_id": state.request_id, "policy": side.policy.name, "budget": side.budget,
-        "page_budget": side.page_budget, "tokens_used": side.tokens_used, "resident_tokens": side.resident_tokens,
-        "required_tokens": side.required_tokens, "floor_tokens": side.floor_tokens,
-        "fixed_tokens": state.fixed_tokens, "insufficient_by": side.insufficient_by,
+    data: dict[str, Any] = {
+        "request_id": state.request_id,
+        "policy": side.policy.name,
+        "budget": side.budget,
+        "page_budget": side.page_budget,
+        "tokens_used": side.tokens_used,
+        "resident_tokens": side.resident_tokens,
+        "required_tokens": side.required_tokens,
+        "floor_tokens": side.floor_tokens,
+        "fixed_tokens": state.fixed_tokens,
+        "insufficient_by": side.insufficient_by,
         "unmet": [pages[order].page_id for order in side.unmet],
-    }  # fmt: skip
+    }
     if side.side is Side.PRIMARY:
         data["recorded_tokens"] = state.recorded_tokens
         data["unseen_tokens"], data["stale_tokens"] = state.unseen_tokens, state.stale_tokens

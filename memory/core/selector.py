@@ -45,7 +45,7 @@ def required_pages(
     after_boundary: bool,
     own: bool = False,
 ) -> list[Required]:
-    """The required set, in the order in which it is installed. ``own``: without operators' pins and minima."""
+    """The required set, in the order of installation. ``own``: without operators' pins and minima."""
     found: dict[int, tuple[int, ChangeReason]] = {}
     if auto_pins:
         for order in table.own_hard if own else table.hard:
@@ -116,7 +116,7 @@ class SelectionIndex:
             self.chill(page, away=True)
 
     def chill(self, page: Page, *, away: bool = False) -> None:
-        """The page has lost its recency (``away``: has got some): its candidates come to (leave) the sorted ones."""
+        """The page lost its recency (``away``: got some): its candidates come to (leave) the sorted ones."""
         for candidate in self.candidates(page, 0.0):
             if away:
                 del self.cold[bisect_left(self.cold, candidate)]

@@ -8,7 +8,6 @@ from memory.core import codec
 from memory.core.errors import CoreError
 from memory.core.journal import Journal
 from memory.core.metrics import Totals
-from memory.core.page_table import PageTable
 from memory.core.pages import Page
 from memory.core.policies import POLICIES
 from memory.core.selector import SelectionIndex
@@ -18,14 +17,44 @@ from memory.core.types import Mode, Side
 VERSION = 1
 
 _PLAIN = (
-    "seq", "rejected", "started", "ended", "turn", "turn_open", "prompt_seq", "request_id", "harness", "model",
-    "window", "window_source", "reserve", "budget", "multi_session", "due", "boundaries", "recorded_tokens",
-    "unseen_tokens", "stale_tokens", "fixed_tokens", "unseen_items",
-)  # fmt: skip
+    "seq",
+    "rejected",
+    "started",
+    "ended",
+    "turn",
+    "turn_open",
+    "prompt_seq",
+    "request_id",
+    "harness",
+    "model",
+    "window",
+    "window_source",
+    "reserve",
+    "budget",
+    "multi_session",
+    "due",
+    "boundaries",
+    "recorded_tokens",
+    "unseen_tokens",
+    "stale_tokens",
+    "fixed_tokens",
+    "unseen_items",
+)
 _SIDE_PLAIN = (
-    "log", "next_log", "budget", "page_budget", "tokens_used", "required_tokens", "floor_tokens", "insufficient_by",
-    "unmet", "resident_tokens", "by_type", "chain", "changed_since_keyframe",
-)  # fmt: skip
+    "log",
+    "next_log",
+    "budget",
+    "page_budget",
+    "tokens_used",
+    "required_tokens",
+    "floor_tokens",
+    "insufficient_by",
+    "unmet",
+    "resident_tokens",
+    "by_type",
+    "chain",
+    "changed_since_keyframe",
+)
 _SETS = ("ghosts", "retext", "dirty")
 _MAPS = ("hot", "incoming", "stale")
 _TUPLE_MAPS = ("at_risk", "declared", "outgoing")

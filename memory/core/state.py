@@ -22,9 +22,18 @@ class Seat:
     """How one page stands on one side."""
 
     __slots__ = (
-        "cause", "demand_turns", "faults", "faults_inferred", "in_prompt", "insufficient", "page_ins", "peak",
-        "reason", "since_turn", "version",
-    )  # fmt: skip
+        "cause",
+        "demand_turns",
+        "faults",
+        "faults_inferred",
+        "in_prompt",
+        "insufficient",
+        "page_ins",
+        "peak",
+        "reason",
+        "since_turn",
+        "version",
+    )
 
     def __init__(self) -> None:
         self.in_prompt = 0  # tokens in the last prompt
@@ -44,18 +53,35 @@ class Seat:
 
     def to_json(self) -> list[Any]:
         return [
-            self.in_prompt, self.reason, self.since_turn, self.peak, self.faults, self.faults_inferred,
-            self.insufficient, self.page_ins, list(self.demand_turns), self.version,
+            self.in_prompt,
+            self.reason,
+            self.since_turn,
+            self.peak,
+            self.faults,
+            self.faults_inferred,
+            self.insufficient,
+            self.page_ins,
+            list(self.demand_turns),
+            self.version,
             None if self.cause is None else list(self.cause),
-        ]  # fmt: skip
+        ]
 
     @classmethod
     def from_json(cls, row: list[Any]) -> Seat:
         seat = cls()
         (
-            seat.in_prompt, seat.reason, seat.since_turn, seat.peak, seat.faults, seat.faults_inferred,
-            seat.insufficient, seat.page_ins, demand_turns, seat.version, cause,
-        ) = row  # fmt: skip
+            seat.in_prompt,
+            seat.reason,
+            seat.since_turn,
+            seat.peak,
+            seat.faults,
+            seat.faults_inferred,
+            seat.insufficient,
+            seat.page_ins,
+            demand_turns,
+            seat.version,
+            cause,
+        ) = row
         seat.demand_turns = tuple(demand_turns)
         seat.cause = None if cause is None else (cause[0], cause[1], cause[2])
         return seat
@@ -272,9 +298,15 @@ def settle(
         side.totals.moved_tokens += max(tokens, tokens_before)
         side.log["changes"].append([order, fidelity, reason.value, before])
     return outcome(
-        state, side, "residency", page, **{"from": LABEL[before], "to": LABEL[fidelity]},
-        tokens_from=tokens_before, tokens_to=tokens, reason=reason.value,
-    )  # fmt: skip
+        state,
+        side,
+        "residency",
+        page,
+        **{"from": LABEL[before], "to": LABEL[fidelity]},
+        tokens_from=tokens_before,
+        tokens_to=tokens,
+        reason=reason.value,
+    )
 
 
 LABEL = ("absent", "pointer", "structured", "compressed", "full")

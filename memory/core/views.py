@@ -19,40 +19,80 @@ def page_view(state: State, page_id: str) -> PageView | None:
     if page is None or state.primary is None:
         return None
     return PageView(
-        page_id=page.page_id, title=page.title, type=page.type, scope=page.scope, pin=page.pin,
-        min_fidelity=page.minimum, cap=page.cap, status=page.status, dirty=page.order in state.primary.dirty,
-        version=state.primary.seats[page.order].version, inferred=page.inferred, resolvable=page.resolvable,
-        provenance_kind=page.provenance[0], provenance_ref=page.provenance[1], provenance_record=page.provenance[2],
-        base_utility=page.base_utility, recompute_cost=page.recompute_cost,
-        tokens={Fidelity(f): page.tokens[f] for f in range(1, 5) if page.tokens[f]}, created_seq=page.created_seq,
-        text_seq=page.text_seq, order=page.order, primary=_side_view(state.primary, page),
+        page_id=page.page_id,
+        title=page.title,
+        type=page.type,
+        scope=page.scope,
+        pin=page.pin,
+        min_fidelity=page.minimum,
+        cap=page.cap,
+        status=page.status,
+        dirty=page.order in state.primary.dirty,
+        version=state.primary.seats[page.order].version,
+        inferred=page.inferred,
+        resolvable=page.resolvable,
+        provenance_kind=page.provenance[0],
+        provenance_ref=page.provenance[1],
+        provenance_record=page.provenance[2],
+        base_utility=page.base_utility,
+        recompute_cost=page.recompute_cost,
+        tokens={Fidelity(f): page.tokens[f] for f in range(1, 5) if page.tokens[f]},
+        created_seq=page.created_seq,
+        text_seq=page.text_seq,
+        order=page.order,
+        primary=_side_view(state.primary, page),
         shadow=None if state.shadow is None else _side_view(state.shadow, page),
-    )  # fmt: skip
+    )
 
 
 def _side_view(side: SideState, page: Page) -> SideView:
     seat = side.seats[page.order]
     return SideView(
-        fidelity=Fidelity(side.fidelity[page.order]), tokens=seat.in_prompt, reason=seat.reason,
-        since_turn=seat.since_turn, recency=seat.peak, faults=seat.faults, faults_inferred=seat.faults_inferred,
-        insufficient=seat.insufficient, page_ins=seat.page_ins, demand_turns=seat.demand_turns,
-        dirty=page.order in side.dirty, version=seat.version,
-    )  # fmt: skip
+        fidelity=Fidelity(side.fidelity[page.order]),
+        tokens=seat.in_prompt,
+        reason=seat.reason,
+        since_turn=seat.since_turn,
+        recency=seat.peak,
+        faults=seat.faults,
+        faults_inferred=seat.faults_inferred,
+        insufficient=seat.insufficient,
+        page_ins=seat.page_ins,
+        demand_turns=seat.demand_turns,
+        dirty=page.order in side.dirty,
+        version=seat.version,
+    )
 
 
 def _totals(side: SideState) -> SideTotals:
     totals = side.totals
     return SideTotals(
-        policy=side.policy.name, budget=side.budget, tokens_used=side.tokens_used,
-        required_tokens=side.required_tokens, floor_tokens=side.floor_tokens, insufficient_by=side.insufficient_by,
-        faults=dict(totals.faults), faults_inferred=dict(totals.faults_inferred),
-        insufficient=dict(totals.insufficient), alerts=totals.alerts, refreshes=totals.refreshes, hits=totals.hits,
-        page_ins=totals.page_ins, page_in_tokens=totals.page_in_tokens, moved_tokens=totals.moved_tokens,
-        thrash=totals.thrash, trace_sha256=side.chain, by_type={k: v for k, v in sorted(side.by_type.items()) if v},
-        page_budget=side.page_budget, alerts_inferred=totals.alerts_inferred, hits_inferred=totals.hits_inferred,
-        page_ins_inferred=totals.page_ins_inferred, page_in_tokens_inferred=totals.page_in_tokens_inferred,
-        committed=totals.committed, rejected=dict(totals.rejected), resident_tokens=side.resident_tokens,
-    )  # fmt: skip
+        policy=side.policy.name,
+        budget=side.budget,
+        tokens_used=side.tokens_used,
+        required_tokens=side.required_tokens,
+        floor_tokens=side.floor_tokens,
+        insufficient_by=side.insufficient_by,
+        faults=dict(totals.faults),
+        faults_inferred=dict(totals.faults_inferred),
+        insufficient=dict(totals.insufficient),
+        alerts=totals.alerts,
+        refreshes=totals.refreshes,
+        hits=totals.hits,
+        page_ins=totals.page_ins,
+        page_in_tokens=totals.page_in_tokens,
+        moved_tokens=totals.moved_tokens,
+        thrash=totals.thrash,
+        trace_sha256=side.chain,
+        by_type={k: v for k, v in sorted(side.by_type.items()) if v},
+        page_budget=side.page_budget,
+        alerts_inferred=totals.alerts_inferred,
+        hits_inferred=totals.hits_inferred,
+        page_ins_inferred=totals.page_ins_inferred,
+        page_in_tokens_inferred=totals.page_in_tokens_inferred,
+        committed=totals.committed,
+        rejected=dict(totals.rejected),
+        resident_tokens=side.resident_tokens,
+    )
 
 
 def session_view(state: State) -> SessionView:
@@ -61,11 +101,26 @@ def session_view(state: State) -> SessionView:
     if primary is None:
         raise ValueError("the session has not started")
     return SessionView(
-        harness=state.harness, mode=state.mode.value, model=state.model, window=state.window,
-        window_source=state.window_source, reserve=state.reserve, turn=state.turn, applied_seq=state.seq,
-        recorded_tokens=state.recorded_tokens, unseen_tokens=state.unseen_tokens,
-        unseen_items=dict(state.unseen_items), stale_tokens=state.stale_tokens, fixed_tokens=state.fixed_tokens,
-        pages=len(state.table.live), resident=primary.resident(), dirty=len(primary.dirty),
-        parked=len(primary.journal.parked()), rejected_events=state.rejected, boundaries=state.boundaries,
-        ended=state.ended, primary=_totals(primary), shadow=None if state.shadow is None else _totals(state.shadow),
-    )  # fmt: skip
+        harness=state.harness,
+        mode=state.mode.value,
+        model=state.model,
+        window=state.window,
+        window_source=state.window_source,
+        reserve=state.reserve,
+        turn=state.turn,
+        applied_seq=state.seq,
+        recorded_tokens=state.recorded_tokens,
+        unseen_tokens=state.unseen_tokens,
+        unseen_items=dict(state.unseen_items),
+        stale_tokens=state.stale_tokens,
+        fixed_tokens=state.fixed_tokens,
+        pages=len(state.table.live),
+        resident=primary.resident(),
+        dirty=len(primary.dirty),
+        parked=len(primary.journal.parked()),
+        rejected_events=state.rejected,
+        boundaries=state.boundaries,
+        ended=state.ended,
+        primary=_totals(primary),
+        shadow=None if state.shadow is None else _totals(state.shadow),
+    )
