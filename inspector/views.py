@@ -119,7 +119,8 @@ def session(request: HttpRequest, session_id: UUID) -> HttpResponse:
         return render(request, "inspector/session.html", context | {"socket": socket, "keys": KEYS})
     templates = {"talk": "conversation"}
     found_html = [
-        fragments.partial(part, "outerMorph", fragments.html(templates.get(part, part), context)) for part in parts
+        fragments.partial(part, "outerMorph", fragments.html(templates.get(part, part), context))
+        for part in parts
     ]
     found_html.append(fragments.partial("view", "outerMorph", fragments.html("view", context)))
     query = look.query()
@@ -165,7 +166,9 @@ def act(request: HttpRequest, session_id: UUID) -> HttpResponse:
     look = Look(page=asked.get("page", "")[: queries.MAX_PAGE_ID])
     found = queries.picture(row, look, ("drawer",), role)
     if name not in act_panel.ACTS or found.page is None:
-        return _answer({"error": "This session has no such page any more, or there is no such act."}, status=404)
+        return _answer(
+            {"error": "This session has no such page any more, or there is no such act."}, status=404
+        )
     try:
         if request.method == "POST":
             return _do(request, found, name, asked)
@@ -188,7 +191,7 @@ def _ask(found: Picture, name: str, asked: QueryDict) -> HttpResponse:
     context = {
         "act": name,
         "page": page,
-        "seq": row.applied_seq,
+        "seq": dry.applied_seq,
         "choices": choices,
         "choice": choice,
         "reason": asked.get("reason", "")[:MAX_REASON],

@@ -16,7 +16,13 @@ REACH_TITLES = {
     "injected": "text is added at the harness's next opening",
     "shadow": "the harness cannot be reached: this shows what the act would have done",
 }
-PAST = {"pin": "pinned", "unpin": "unpinned", "demote": "demoted", "restore": "restored", "undo": "taken back"}
+PAST = {
+    "pin": "pinned",
+    "unpin": "unpinned",
+    "demote": "demoted",
+    "restore": "restored",
+    "undo": "taken back",
+}
 
 
 def reach(mode: str, act: str) -> str:
@@ -84,7 +90,11 @@ def told(act: ActRow, picture: Picture) -> dict[str, Any]:
 
 def _receipt(act: ActRow, tone: str, mark: str) -> tuple[str, str, str]:
     if act.receipt == "seen":
-        return f"receipt: seen in prompt {act.receipt_turn:,}" if act.receipt_turn else "receipt: seen", "good", "✓"
+        return (
+            f"receipt: seen in prompt {act.receipt_turn:,}" if act.receipt_turn else "receipt: seen",
+            "good",
+            "✓",
+        )
     if act.receipt == "missing":
         where = f"prompt {act.receipt_turn:,}" if act.receipt_turn else "the prompt"
         return f"ALARM: {where} should hold it and does not", "bad", "!"
@@ -101,7 +111,9 @@ def body(act: str, page: PageView, choice: str, reason: str, seq: int | None) ->
     if act == "pin":
         found["pin"] = Pin(choice or Pin.HARD).value
     elif act == "demote":
-        found["cap"] = Fidelity[(choice or "pointer").upper()].label if choice in _levels(page) else _lowest(page)
+        found["cap"] = (
+            Fidelity[(choice or "pointer").upper()].label if choice in _levels(page) else _lowest(page)
+        )
     return found
 
 

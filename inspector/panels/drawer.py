@@ -77,7 +77,10 @@ def context(picture: Picture) -> dict[str, Any]:
     if picture.page is None:
         return {"page": None, "missing": True}
     page = picture.page.view
-    names = {"primary": "as it was" if picture.session.mode != "enforced" else "held", "shadow": "under ClawVM"}
+    names = {
+        "primary": "as it was" if picture.session.mode != "enforced" else "held",
+        "shadow": "under ClawVM",
+    }
     sides = [(names[s], page.shadow if s == "shadow" and page.shadow else page.primary) for s in look.sides]
     return {
         "page": page,
@@ -85,7 +88,9 @@ def context(picture: Picture) -> dict[str, Any]:
         "letter": LETTERS[page.type.value],
         "floor": lowest_at_least(page, page.min_fidelity).label,
         "provenance": provenance(page),
-        "held": [{"name": n, "fidelity": s.fidelity.label, "tokens": s.tokens, "why": why(s)} for n, s in sides],
+        "held": [
+            {"name": n, "fidelity": s.fidelity.label, "tokens": s.tokens, "why": why(s)} for n, s in sides
+        ],
         "versions": list(reversed(picture.versions))[:20],
         "version_count": len(picture.versions),
         "faults": [line(row, look) for row in picture.page_faults],

@@ -159,7 +159,9 @@ def context(picture: Picture) -> dict[str, Any]:
     choices = []
     if view is not None and view.shadow is not None:
         names = (("primary", "As it was"), ("shadow", "ClawVM shadow"), ("both", "Both"))
-        choices = [{"side": s, "label": n, "query": look.query(side=s), "on": s == look.side} for s, n in names]
+        choices = [
+            {"side": s, "label": n, "query": look.query(side=s), "on": s == look.side} for s, n in names
+        ]
     return {
         "session": session,
         "name": session.title or session.name or session.key,

@@ -42,7 +42,9 @@ def rules_check(pages: list[PageView], side: str) -> Check | None:
         return None
     lost = [p for p in rules if fidelity_of(p, side) < p.min_fidelity]
     text = f"rules {len(rules) - len(lost):,} of {len(rules):,} held"
-    return Check(not lost, text + (f", not: {_names(lost)}" if lost else ""), "bootstrap and constraint pages")
+    return Check(
+        not lost, text + (f", not: {_names(lost)}" if lost else ""), "bootstrap and constraint pages"
+    )
 
 
 def plan_check(pages: list[PageView], side: str) -> Check | None:

@@ -8,7 +8,13 @@ from inspector.queries import LEDGER_KINDS, LEDGER_WINDOW, MAX_LEDGER, Look, Pic
 from memory.store import LedgerRow
 
 FAULTS = frozenset(LEDGER_KINDS["faults"])
-LABELS = {"": "all", "faults": "faults", "alerts": "alerts, page-ins", "boundaries": "boundaries", "acts": "acts"}
+LABELS = {
+    "": "all",
+    "faults": "faults",
+    "alerts": "alerts, page-ins",
+    "boundaries": "boundaries",
+    "acts": "acts",
+}
 
 
 def line_id(row: LedgerRow) -> str:

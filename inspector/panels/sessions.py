@@ -31,7 +31,9 @@ def gauge(session: SessionRow) -> dict[str, Any] | None:
             cells.append({"type": name, "x": percent(at / scale), "width": percent(tokens / scale)})
             at += tokens
     words = ", ".join(f"{name} {tokens:,}" for name, tokens in by_type.items() if tokens)
-    title = f"{used:,}" + (f" of {limit:,}" if limit else "") + f" tokens: unseen {view.unseen_tokens:,}, {words}"
+    title = (
+        f"{used:,}" + (f" of {limit:,}" if limit else "") + f" tokens: unseen {view.unseen_tokens:,}, {words}"
+    )
     return {"cells": cells, "unseen": percent(outside / scale), "used": used, "limit": limit, "title": title}
 
 

@@ -18,6 +18,7 @@ LEVELS = (Fidelity.POINTER, Fidelity.STRUCTURED, Fidelity.COMPRESSED, Fidelity.F
 COLUMNS = (
     ("type", "type", "", False),
     ("title", "page", "", False),
+    ("", "pin", "marks", False),
     ("", "fidelity", "", False),
     ("tokens", "tokens", "num", True),
     ("full", "full", "num wide", True),
@@ -140,7 +141,9 @@ def context(picture: Picture) -> dict[str, Any]:
         "dirty": view.dirty if view else 0,
         "observable_dirty": view is not None and view.mode == "enforced",
         "turn": picture.turn,
-        "filtered": look.query(sort="order", desc=False, page="", rep="", side="primary", kind="", old=50, talk=False)
+        "filtered": look.query(
+            sort="order", desc=False, page="", rep="", side="primary", kind="", old=50, talk=False
+        )
         != "",
     } | more(look, shown, total)
 

@@ -75,7 +75,9 @@ def merge_thin(pieces: list[Piece], scale: int) -> list[Piece]:
         elif run:
             tokens = sum(p.tokens for p in run)
             title = f"{len(run):,} small {run[0].page_type} pages · {tokens:,} tokens"
-            found.append(Piece("merged", tokens, f"{len(run)} pages", title, None, run[0].page_type, run[0].fidelity))
+            found.append(
+                Piece("merged", tokens, f"{len(run)} pages", title, None, run[0].page_type, run[0].fidelity)
+            )
         run.clear()
 
     for piece in pieces:
@@ -97,17 +99,28 @@ def pieces(view: SessionView, totals: SideTotals, side: str, pages: list[PageVie
     if view.unseen_tokens:
         items = ", ".join(f"{n.replace('_', ' ')} {v:,}" for n, v in sorted(view.unseen_items.items()))
         where = "in the prompt by its recorded size, but in no record" + (f": {items}" if items else "")
-        found.append(Piece("unseen", view.unseen_tokens, "unseen", f"unseen {view.unseen_tokens:,} tokens · {where}"))
+        found.append(
+            Piece("unseen", view.unseen_tokens, "unseen", f"unseen {view.unseen_tokens:,} tokens · {where}")
+        )
     if view.fixed_tokens:
         title = f"{view.fixed_tokens:,} tokens that the harness adds beside our pages"
         found.append(Piece("unseen", view.fixed_tokens, "harness", title))
     found += shown
-    rest = sum(totals.by_type.values()) - sum(p.tokens for p in shown)
-    if rest > 0:
-        found.append(Piece("merged", rest, "more pages", f"{rest:,} tokens of further pages", None, "conversation"))
+    found += rest_pieces(totals, shown)
     if side != "shadow" and view.stale_tokens:
         title = f"{view.stale_tokens:,} tokens of superseded copies that still stand in the prompt"
         found.append(Piece("stale", view.stale_tokens, "stale", title))
+    return found
+
+
+def rest_pieces(totals: SideTotals, shown: list[Piece]) -> list[Piece]:
+    """What of each type is resident beside the pages that were read: one piece a type."""
+    found = []
+    for name in TYPES:
+        rest = totals.by_type.get(name, 0) - sum(p.tokens for p in shown if p.page_type == name)
+        if rest > 0:
+            title = f"further {name} pages · {rest:,} tokens"
+            found.append(Piece("merged", rest, f"more {name}", title, None, name, "compressed"))
     return found
 
 
@@ -184,7 +197,9 @@ def _spoken(view: SessionView, totals: SideTotals, free: int, limit: int | None)
     """The bar in words, for those who do not see it."""
     kinds = ", ".join(f"{name} {tokens:,}" for name, tokens in totals.by_type.items() if tokens)
     whole = f" of {limit:,}" if limit else ""
-    return f"Context window{whole} tokens: unseen {view.unseen_tokens:,}; {kinds or 'no pages'}; free {free:,}"
+    return (
+        f"Context window{whole} tokens: unseen {view.unseen_tokens:,}; {kinds or 'no pages'}; free {free:,}"
+    )
 
 
 def context(picture: Picture) -> dict[str, Any]:

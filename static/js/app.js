@@ -39,7 +39,10 @@
       for (const value of params.getAll(field)) if (value !== "") now.append(field, value);
     }
     now.append("parts", part);
-    htmx.ajax("GET", `${box.dataset.base}?${now}`, { source: box, target: box, swap: "none" });
+    const done = htmx.ajax("GET", `${box.dataset.base}?${now}`, { source: box, target: box, swap: "none" });
+    if (part === "drawer" && params.get("page") && innerWidth <= 1050) {
+      done.then(() => $("#drawer")?.scrollIntoView({ block: "start" }));
+    }
   }
   function turned() {
     const box = view();
