@@ -9,13 +9,13 @@ PROBE_TIMEOUT_SECONDS = 1.0
 
 
 def broker_answers(path: Path) -> bool:
-    """True when the server on the unix socket answers PING."""
+    """True when the server on the unix socket answers PING, were it by asking for a password."""
     try:
         with socket.socket(socket.AF_UNIX) as client:
             client.settimeout(PROBE_TIMEOUT_SECONDS)
             client.connect(str(path))
             client.sendall(b"PING\r\n")
-            return client.recv(64).startswith(b"+PONG")
+            return client.recv(64).startswith((b"+PONG", b"-NOAUTH"))
     except OSError:
         return False
 

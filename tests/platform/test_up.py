@@ -7,6 +7,7 @@ import os
 import signal
 import socket
 import sqlite3
+import sys
 import time
 import urllib.request
 from collections.abc import Callable
@@ -16,7 +17,7 @@ import pytest
 
 from tests.platform.conftest import Up
 from tests.support.poll import poll
-from tests.support.processes import alive, children, free_port
+from tests.support.processes import Broker, Process, alive, children, clean_env, free_port
 
 pytestmark = pytest.mark.integration
 MakeUp = Callable[..., Up]
@@ -182,8 +183,40 @@ def test_what_cannot_be_reached_or_understood(up: MakeUp, changes: dict[str, str
     assert "secret" not in said
 
 
+def test_a_broker_that_refuses_the_password(up: MakeUp, data_dir: Path) -> None:
+    port = str(free_port())
+    broker = Broker(data_dir, "--port", port, "--bind", "127.0.0.1", "--requirepass", "right")
+    try:
+        said = failed(up(REDIS_URL=f"redis://:secret-wrong@127.0.0.1:{port}/0"))
+        assert f"The broker at redis://127.0.0.1:{port}/0 refused the name or password of REDIS_URL" in said
+        assert "secret" not in said
+        said = failed(up(REDIS_URL=f"redis://127.0.0.1:{port}/0"))
+        assert "refused the name or password" in said
+        process = up(REDIS_URL=f"redis://:right@127.0.0.1:{port}/0")
+        assert get(process.wait_link())[0] == 200
+        assert not process.part("valkey-server")
+    finally:
+        broker.stop()
+
+
+def test_interrupting_make_leaves_nothing(data_dir: Path) -> None:
+    """Ctrl-C reaches make and `up` together; make must not end before `up` has stopped its parts."""
+    argv = ["make", "-o", "setup", "up", f"BIN={Path(sys.executable).parent}", "ARGS=--no-demo --port 0"]
+    process = Process(argv, clean_env(CLAWWEB_DATA_DIR=str(data_dir / "d")), data_dir / "make.log")
+    try:
+        poll(lambda: "/signin/" in process.text(), 60, what="make up is ready")
+        family = list(children(process.pid))
+        assert len(family) >= 4
+        os.killpg(process.pid, signal.SIGINT)
+        process.popen.wait(10)
+        assert [pid for pid in family if alive(pid)] == []
+        assert "ClawWeb has stopped." in process.text()
+    finally:
+        process.stop()
+
+
 @pytest.mark.postgres
-def test_postgresql_that_refuses_the_password_or_lacks_the_database(up: MakeUp, postgres_url: str) -> None:
+def test_postgresql_without_the_database(up: MakeUp, postgres_url: str) -> None:
     missing = postgres_url.replace("?", "-none?")
     assert "does not exist" in failed(up(DATABASE_URL=missing))
 

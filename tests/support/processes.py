@@ -128,18 +128,18 @@ class Process:
 
 
 class Broker(Process):
-    """A real Valkey server on a unix socket in `folder` (its path must be short)."""
+    """A real Valkey server on a unix socket in `folder` (its path must be short), with further `options`."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *more: str) -> None:
         self.socket = folder / "broker.sock"
         self.url = f"unix://{self.socket}"
-        options = ["--port", "0", "--unixsocket", str(self.socket), "--save", "", "--appendonly", "no"]
-        argv = [str(broker_program()), *options, "--dir", str(folder)]
+        options = ["--unixsocket", str(self.socket), "--save", "", "--appendonly", "no", "--dir", str(folder)]
+        argv = [str(broker_program()), *(more or ("--port", "0")), *options]
         super().__init__(argv, clean_env(), folder / "broker.log")
         self.wait_answer()
 
     def wait_answer(self) -> None:
-        """Waits until it answers PING."""
+        """Waits until it answers PING, or refuses to for want of a password."""
         poll(lambda: probes.broker_answers(self.socket), 10, what="broker answers")
 
     def restart(self) -> None:
