@@ -27,7 +27,7 @@ VERSION = "v1"
 # The docs page sets its own policy: Swagger UI writes style attributes and draws its icons from data:
 # addresses.
 DOCS_CSP = (
-    "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; "
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "
     "connect-src 'self'; font-src 'self' data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 )
 

@@ -27,6 +27,7 @@ class Answer:
     text: str
     calls: tuple[Call, ...] = ()
     opens: tuple[str, ...] = ()
+    keeps: tuple[str, ...] = ()
     plan: str | None = None
     bad_base: bool = False
     done: bool = False
@@ -62,20 +63,20 @@ class Model:
         missing = [path for path in step.needs if not _knows(prompt, path)]
         if missing and self._tries < MAX_TRIES:
             self._tries += 1
-            return self._bring_in(prompt, missing[0])
+            return self._bring_in(prompt, missing[0], step.needs)
         answer = self._do(step, prompt)
         self._advance()
         return answer
 
-    def _bring_in(self, prompt: Prompt, path: str) -> Answer:
+    def _bring_in(self, prompt: Prompt, path: str, needs: tuple[str, ...] = ()) -> Answer:
         """Opens the handle that stands in the prompt, or reads the file (again) where nothing of it does."""
+        keeps = tuple(file_page(other) for other in needs if other != path and _knows(prompt, other))
         section = prompt.section(file_page(path))
         if section is not None:
             text = f"I have only a {section.fidelity} of {path}; I open it."
-            return Answer(text, opens=(file_page(path),))
-        return Answer(
-            f"I do not have {path} before me; I read it.", calls=(Call("read_file", {"path": path}),)
-        )
+            return Answer(text, opens=(file_page(path),), keeps=keeps)
+        text = f"I do not have {path} before me; I read it."
+        return Answer(text, calls=(Call("read_file", {"path": path}),), keeps=keeps)
 
     def _do(self, step: Step, prompt: Prompt) -> Answer:
         if step.do == "grep":

@@ -43,6 +43,7 @@ class Agent:
     turn: int = 0
     _queue: list[Event] = field(default_factory=list)
     _pages: set[str] = field(default_factory=set)
+    _read: set[str] = field(default_factory=set)  # files whose page is as the disk has them
     _talk: list[str] = field(default_factory=list)  # conversation pages since the last compaction
     _asked: str = ""
     _updates: int = 0
@@ -133,8 +134,9 @@ class Agent:
                 event("demand_observed", page_id=opened, fidelity="full", rule="handle_opened",
                       evidence=f"answer {self.turn}")
             )  # fmt: skip
+        for wanted in (*answer.opens, *answer.keeps):
             self._queue.append(
-                event("demand_declared", page_id=opened, fidelity="full", rule="handle opened last turn")
+                event("demand_declared", page_id=wanted, fidelity="full", rule="needed for the next step")
             )
 
     # -- tools -----------------------------------------------------------------------------------------
@@ -147,6 +149,7 @@ class Agent:
         body: dict[str, Any] = {"call_id": call_id, "tool": call.tool, "args": call.args, "kind": call.kind}
         body["writes" if call.kind == "write" else "reads"] = resources
         repeats = page_id in self._pages and call.kind == "read"
+        (self._read.discard if call.kind == "write" else self._read.add)(call.path)
         self._queue.append(event("tool_called", **body))
         if repeats:
             self._queue.append(
@@ -230,7 +233,8 @@ class Agent:
         self._retire_talk("before the reset")
         self._asked = ""
         for path in write_scratch(self.toolbox.root):
-            if file_page(path) in self._pages:
+            if path in self._read:
+                self._read.discard(path)
                 self._queue.append(
                     event(
                         "page_superseded", page_id=file_page(path), reason="the scratch folder was put back"

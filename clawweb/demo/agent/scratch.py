@@ -116,7 +116,7 @@ def _module(doc: str, names: list[str]) -> str:
     return "".join(parts)
 
 
-CHECK_STYLE = '''"""Each function added for a ticket (its name ends in the number) says so in its docstring."""
+CHECK_STYLE = '''"""Functions added for a ticket (the name ends in its number) say so in the docstring."""
 
 import ast
 import pathlib
