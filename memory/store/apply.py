@@ -28,6 +28,7 @@ from memory.store.history import residency_numbers
 from memory.store.pack import unpack_json
 from memory.store.project import Projection, move
 from memory.store.reads import representations
+from memory.store.views import dump_view
 from memory.store.write import write
 
 log = logging.getLogger(__name__)
@@ -54,13 +55,13 @@ def apply_pending(session_id: str) -> Step:
     poison: dict[int, str] = {}
     tries = 0
     while tries < _TRIES:
-        found = Session.objects.filter(pk=pk).values_list("applied_seq", "last_seq").first()
+        found = Session.objects.filter(pk=pk).values_list("applied_seq", "last_seq", "mode").first()
         if found is None or found[0] >= found[1]:
             return Step(seq=found[0] if found else 0)
-        old, last = found
+        old, last, mode = found
         live = _live_at(pk, old)
         batch = _batch(pk, old, last)
-        work = Projection(pk, live)
+        work = Projection(pk, live, mode)
         try:
             _fold(work, batch, poison)
         except _Poisoned as bad:
@@ -225,11 +226,10 @@ def _store(work: Projection, old: int) -> bool:
     snapshot = None
     if live.seq - live.snapshot_seq >= SNAPSHOT_EVERY:
         snapshot = core.dump_state(live.state)
-    head = core.trace_head(live.state)
-    view = core.session_view(live.state)
+    changes = header(live.state, live.seq)
     pages = work.page_rows()
     with transaction.atomic():
-        moved = Session.objects.filter(pk=work.pk, applied_seq=old).update(**header(view, head, live.seq))
+        moved = Session.objects.filter(pk=work.pk, applied_seq=old).update(**changes)
         if not moved:
             return False
         write(work, pages, snapshot)
@@ -238,10 +238,12 @@ def _store(work: Projection, old: int) -> bool:
     return True
 
 
-def header(view: Any, head: bytes, seq: int) -> dict[str, Any]:
-    """The session row's columns after a batch."""
-    from memory.store.views import dump_view
-
+def header(state: Any, seq: int) -> dict[str, Any]:
+    """The session row's columns after a batch. Nothing but rejections before the session has started."""
+    head = core.trace_head(state)
+    if not head:
+        return {"applied_seq": seq}
+    view = core.session_view(state)
     return {
         "applied_seq": seq,
         "turn": view.turn,

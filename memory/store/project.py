@@ -32,8 +32,9 @@ class Projection:
     written.
     """
 
-    def __init__(self, pk: uuid.UUID, live: cache.LiveState) -> None:
+    def __init__(self, pk: uuid.UUID, live: cache.LiveState, mode: str = "") -> None:
         self.pk = pk
+        self.mode = mode
         self.live = live
         self.outcomes: list[EventOutcomes] = []
         self.turns: dict[tuple[str, int], Turn] = {}
@@ -200,14 +201,13 @@ class Projection:
             self._line(row, idx, o, kind)
 
     def _act_row(self, row: Event, body: dict[str, Any], rejected: str | None) -> None:
-        mode = core.session_view(self.live.state).mode
         self.acts[row.seq] = Act(
             session_id=self.pk,
             seq=row.seq,
             kind=row.kind,
             actor=row.actor,
             page_ids=json.dumps(body.get("page_ids", [])),
-            reach=REACH.get(str(mode), "shadow"),
+            reach=REACH.get(self.mode, "shadow"),
             reason=one_line(str(body.get("reason", "")), 400),
             state="pending" if rejected is None else "refused",
             why=one_line(rejected or "", 400),

@@ -73,3 +73,21 @@ def session_events(turns: int, seed: int = 1) -> list[NewEvent]:
                 NewEvent("demand_observed", {"page_id": "nowhere", "fidelity": "full"}, f"bad-{turn}")
             )
     return events
+
+
+def undisturbed(events: list[NewEvent], started: dict[str, Any] | None = None) -> dict[str, list[bytes]]:
+    """The traces (side → lines) of these events folded by the core alone: no rows, no batches, no
+    processes.
+    """
+    from memory import core
+    from memory.complete import complete
+
+    state = core.new_state()
+    lines: dict[str, list[bytes]] = {"primary": [], "shadow": []}
+    for seq, item in enumerate([NewEvent("session_started", started or STARTED), *events], 1):
+        assert isinstance(item.body, dict)
+        body = core.decode_body(item.kind, complete(item.kind, item.body))
+        for told in core.step(state, core.Event(seq, body)):
+            if told.kind == "turn":
+                lines[told.side.value].append(told.data["record"].encode("ascii"))
+    return {side: [core.trace_head(state), *found] for side, found in lines.items()}

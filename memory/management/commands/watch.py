@@ -73,8 +73,8 @@ class Command(BaseCommand):
             target.wait(self.stderr.write)
         found = target.numbers()
         say(
-            f"records: {counts['read']:,} read, {counts['new']:,} new, {counts['duplicate']:,} duplicate{more};"
-            f" in the session {found['unknown']:,} unknown, {found['broken']:,} broken"
+            f"records: {counts['read']:,} read, {counts['new']:,} new, {counts['duplicate']:,} duplicate"
+            f"{more}; in the session {found['unknown']:,} unknown, {found['broken']:,} broken"
         )
         for offset, problem in target.problems(SHOWN_BROKEN):
             at = starts.line(offset) if offset is not None else None
