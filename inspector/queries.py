@@ -15,7 +15,7 @@ from memory.core.types import PageType, Pin
 from memory.store import ActRow, Entry, LedgerRow, PageRow, PageVersion, SessionRow
 
 SIDES = ("primary", "shadow", "both")
-SORTS = ("order", "type", "title", "tokens", "full", "demand", "faults")
+SORTS = ("order", "changed", "type", "title", "tokens", "full", "demand", "faults")
 LEDGER_KINDS: dict[str, tuple[str, ...]] = {
     "faults": (
         "refetch",
@@ -61,7 +61,7 @@ class Look:
 
     side: str = "primary"
     sort: str = "order"
-    desc: bool = False
+    desc: bool = True  # with the order of creation: newest first
     types: tuple[str, ...] = ()
     pin: str = ""
     dirty: bool = False
@@ -83,7 +83,7 @@ class Look:
         return cls(
             side=_one_of(query.get("side"), SIDES, "primary"),
             sort=_one_of(query.get("sort"), SORTS, "order"),
-            desc=query.get("desc") == "1",
+            desc=query.get("desc", "1") != "0",
             types=types,
             pin=_one_of(query.get("pin"), [p.value for p in Pin], ""),
             dirty=query.get("dirty") == "1",
@@ -110,7 +110,7 @@ class Look:
             if name == "types":
                 pairs += [("type", t) for t in value]
             else:
-                pairs.append((name, "1" if value is True else str(value)))
+                pairs.append((name, str(int(value)) if isinstance(value, bool) else str(value)))
         return urlencode(pairs)
 
     @property

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import contextvars
 import logging
 import os
 import threading
@@ -197,7 +198,12 @@ class Hub:
     def start(self) -> None:
         """Starts reading in the running loop; returns at once, connected or not."""
         if not self._tasks:
-            self._tasks = [asyncio.create_task(self._read()), asyncio.create_task(self._poll())]
+            # A context of their own: who starts the hub may be a request, whose thread ends with it.
+            own = contextvars.Context()
+            self._tasks = [
+                asyncio.create_task(self._read(), context=own.copy()),
+                asyncio.create_task(self._poll(), context=own.copy()),
+            ]
 
     async def stop(self) -> None:
         """Stops reading and closes every subscription."""

@@ -37,7 +37,7 @@ def used_tokens(view: SessionView, side: str) -> int:
     totals = view.shadow if side == "shadow" and view.shadow else view.primary
     if side != "shadow" and view.mode != "enforced" and view.recorded_tokens is not None:
         return view.recorded_tokens
-    return totals.tokens_used + view.fixed_tokens
+    return totals.tokens_used
 
 
 def token_figure(view: SessionView, side: str) -> Figure:
@@ -52,7 +52,8 @@ def token_figure(view: SessionView, side: str) -> Figure:
     limit = view.window if observed else totals.budget
     bound = WINDOW_WORDS.get(view.window_source, "") if observed else "the token budget for pages"
     label = f"of {limit:,} tokens" if limit else "tokens, no known limit"
-    return Figure(used_tokens(view, side), label, f"{source}; {bound}")
+    beside = "" if observed or not view.fixed_tokens else f"+{view.fixed_tokens:,} harness"
+    return Figure(used_tokens(view, side), label, f"{source}; {bound}", "", beside)
 
 
 def fault_figure(totals: SideTotals) -> Figure:

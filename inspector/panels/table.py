@@ -123,6 +123,12 @@ def headings(look: Look) -> list[dict[str, Any]]:
     return found
 
 
+def sort_words(look: Look) -> str:
+    if look.sort == "order":
+        return "newest first" if look.desc else "oldest first"
+    return f"{look.sort}, {'descending' if look.desc else 'ascending'}"
+
+
 def context(picture: Picture) -> dict[str, Any]:
     """The table's frame; its rows are rendered one by one."""
     look, view = picture.look, picture.session.view
@@ -135,6 +141,8 @@ def context(picture: Picture) -> dict[str, Any]:
         "pins": [p.value for p in Pin],
         "both": len(look.sides) > 1,
         "kept": [("side", look.side), ("sort", look.sort), ("desc", "1" if look.desc else "0")],
+        "sort_words": sort_words(look),
+        "order_query": look.query(sort="order", desc=not (look.sort == "order" and look.desc)),
         "total": total,
         "shown": shown,
         "resident": view.resident if view else 0,
@@ -142,7 +150,7 @@ def context(picture: Picture) -> dict[str, Any]:
         "observable_dirty": view is not None and view.mode == "enforced",
         "turn": picture.turn,
         "filtered": look.query(
-            sort="order", desc=False, page="", rep="", side="primary", kind="", old=50, talk=False
+            sort="order", desc=True, page="", rep="", side="primary", kind="", old=50, talk=False
         )
         != "",
     } | more(look, shown, total)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from inspector.panels.head import used_tokens
 from inspector.panels.held import fidelity_of
 from inspector.queries import Look, Picture
 from inspector.templatetags.claw import LETTERS, dom_id
@@ -128,9 +127,12 @@ def bar_scale(view: SessionView, totals: SideTotals, side: str, used: int) -> tu
     """(tokens that the whole bar stands for, limit or None, the limit's name)."""
     if side == "shadow":
         limit = None if totals.budget is None else totals.budget + view.unseen_tokens + view.fixed_tokens
-        name = "budget with unseen" if view.unseen_tokens else "budget"
+        name = f"budget + unseen {view.unseen_tokens:,} =" if view.unseen_tokens else "budget"
     elif view.mode == "enforced" and totals.budget is not None:
-        limit, name = totals.budget + view.fixed_tokens, "budget"
+        name = (
+            f"budget {totals.budget:,} + harness {view.fixed_tokens:,} =" if view.fixed_tokens else "budget"
+        )
+        limit = totals.budget + view.fixed_tokens
     else:
         limit, name = view.window, f"window, {view.window_source}"
     return max(limit or 0, used, 1), limit, name
@@ -188,7 +190,6 @@ def bar(picture: Picture, side: str) -> dict[str, Any] | None:
         "limit_name": limit_name,
         "limit_x": percent((limit or scale) / scale),
         "over": limit is not None and used > limit,
-        "excess": used - used_tokens(view, side) if side == "primary" else 0,
         "label": _spoken(view, totals, free, limit),
     }
 

@@ -88,7 +88,6 @@
   let typing = 0;
   function filter(form) {
     const fields = new URLSearchParams(new FormData(form));
-    if (fields.get("desc") !== "1") fields.delete("desc");
     go("table", fields);
   }
   document.addEventListener("submit", (event) => {
