@@ -1,0 +1,145 @@
+"""Hypothesis strategies: random page tables and random streams of events."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from hypothesis import strategies as st
+
+from memory.core.types import DEGRADATION_PATH, PageType
+
+IDS = ("a", "b", "c", "d", "é", "f\u202e", "<script>", "z")
+FIDELITIES = ("pointer", "structured", "compressed", "full")
+SIGNATURES = ("read:a", "read:b", "run:tests")
+RESOURCES = ("file:/s/a", "file:/s/b", "dir:/s", "workspace", "url:x")
+
+
+@st.composite
+def specs(draw: st.DrawFn, page_id: str) -> dict[str, Any]:
+    page_type = draw(st.sampled_from(list(PageType)))
+    path = [f.label for f in DEGRADATION_PATH[page_type]]
+    forms = [label for label in path[:-1] if draw(st.booleans())] + ["full"]
+    counts = sorted(draw(st.sets(st.integers(1, 60), min_size=len(forms), max_size=len(forms))))
+    return {
+        "page_id": page_id,
+        "type": page_type.value,
+        "provenance": {"kind": "file", "ref": "x"},
+        "representations": {label: {"tokens": n} for label, n in zip(forms, counts, strict=True)},
+        "pin": draw(st.sampled_from([None, "none", "soft", "hard"])),
+        "min_fidelity": draw(st.sampled_from([None, *path])),
+        "scope": draw(st.sampled_from(["session", "project"])),
+        "base_utility": draw(st.sampled_from([0, 1, 5, 7.5])),
+        "recompute_cost": draw(st.sampled_from([0, 6, 8, 12])),
+        "dirty": draw(st.booleans()),
+        "inferred": draw(st.booleans()),
+        "resolvable": draw(st.sampled_from([True, True, False])),
+        "resources": draw(st.lists(st.sampled_from(RESOURCES), max_size=2, unique=True)),
+    }
+
+
+def reps(draw: st.DrawFn) -> dict[str, Any]:
+    low, high = sorted(draw(st.sets(st.integers(1, 90), min_size=2, max_size=2)))
+    kind = draw(st.sampled_from(["pointer", "structured", ""]))
+    return {**({kind: {"tokens": low}} if kind else {}), "full": {"tokens": high}}
+
+
+@st.composite
+def bodies(draw: st.DrawFn, number: int, enforced: bool) -> tuple[str, dict[str, Any]]:
+    """One event body, applicable or not."""
+    one = st.sampled_from(IDS)
+    kind = draw(st.sampled_from(_KINDS))
+    page_id = draw(one)
+    fidelity = draw(st.sampled_from(FIDELITIES))
+    match kind:
+        case "page_created":
+            return kind, {"page": draw(specs(page_id))}
+        case "page_updated":
+            return kind, {"page_id": page_id, "representations": reps(draw), "durable": draw(st.booleans())}
+        case "page_superseded" | "page_retired" | "dirty_marked":
+            return kind, {"page_id": page_id}
+        case "demand_declared":
+            return kind, {"page_id": page_id, "fidelity": fidelity}
+        case "demand_observed":
+            return kind, {"page_id": page_id, "fidelity": fidelity, "exact": draw(st.booleans())}
+        case "prompt":
+            if enforced:
+                return "prompt_requested", {"request_id": f"r{number}", "fixed_tokens": draw(st.integers(0, 20))}
+            recorded = draw(st.none() | st.integers(0, 400))
+            return "prompt_observed", {"request_id": f"r{number}", "recorded_tokens": recorded}
+        case "model_answered":
+            back = draw(st.integers(1, 3))
+            return kind, {"request_id": f"r{number - back}", "prompt_matches": draw(st.sampled_from([None, True, False]))}
+        case "tool_called":
+            body: dict[str, Any] = {"call_id": f"c{number}", "tool": "t", "signature": draw(st.sampled_from(SIGNATURES))}
+            body["kind"] = draw(st.sampled_from(["read", "read", "write", "volatile"]))
+            body["writes"] = draw(st.lists(st.sampled_from(RESOURCES), max_size=1))
+            return kind, body
+        case "tool_returned":
+            return kind, {"call_id": f"c{number - draw(st.integers(1, 4))}", "page_id": draw(st.none() | one)}
+        case "recall":
+            return kind, {"query": "q", "found": draw(st.integers(0, 1)), "reason": draw(st.sampled_from([None, "DENIED"]))}
+        case "write_staged":
+            return kind, {"update": draw(updates(f"u{draw(st.integers(0, 9))}", page_id))}
+        case "write_resolved":
+            action = draw(st.sampled_from(["approve", "merge", "drop"]))
+            return kind, {"update_id": f"u{draw(st.integers(0, 9))}", "action": action, "value": "v"}
+        case "boundary":
+            body = {"kind": draw(st.sampled_from(["compaction", "prune", "flush", "reset", "shutdown"]))}
+            body["preserved"] = draw(st.none() | st.lists(one, max_size=3))
+            body["dropped"] = draw(st.lists(one, max_size=3))
+            return kind, body
+        case "project_commit":
+            return kind, {"page_id": page_id, "version": draw(st.integers(0, 4)), "representations": reps(draw)}
+        case "operator_pin":
+            low = draw(st.none() | st.sampled_from(FIDELITIES))
+            return kind, {"page_ids": [page_id], "pin": draw(st.sampled_from(["soft", "hard"])), "min_fidelity": low}
+        case "operator_unpin":
+            return kind, {"page_ids": [page_id]}
+        case "operator_demote":
+            return kind, {"page_ids": draw(st.lists(one, min_size=1, max_size=2, unique=True)), "cap": fidelity}
+        case "operator_restore":
+            return kind, {"page_ids": [page_id], "version": draw(st.sampled_from([None, None, 0, 1]))}
+        case "operator_undo":
+            return kind, {"act_seq": max(0, number + 2 - draw(st.integers(1, 6)))}
+        case "settings_changed":
+            return kind, {"budget": draw(st.integers(0, 400)), "reserve": draw(st.none() | st.integers(0, 20))}
+        case "receipt":
+            return kind, {"act_seq": max(0, number - draw(st.integers(0, 5))), "seen": draw(st.booleans())}
+        case _:
+            return "session_ended", {}
+
+
+_KINDS = (
+    *["page_created"] * 6, *["prompt"] * 6, *["demand_observed"] * 4, "demand_declared", "demand_declared",
+    "page_updated", "page_updated", "page_superseded", "page_retired", "dirty_marked", "dirty_marked", "model_answered",
+    "model_answered", "tool_called", "tool_called", "tool_called", "tool_returned", "tool_returned", "recall",
+    "write_staged", "write_staged", "write_resolved", "boundary", "boundary", "boundary", "project_commit",
+    "operator_pin", "operator_pin", "operator_unpin", "operator_demote", "operator_demote", "operator_restore",
+    "operator_undo", "settings_changed", "receipt", "session_ended",
+)  # fmt: skip
+
+
+@st.composite
+def updates(draw: st.DrawFn, update_id: str, page_id: str) -> dict[str, Any]:
+    return {
+        "update_id": update_id, "page_id": page_id, "field": draw(st.sampled_from(["step", "", "pin"])),
+        "op": draw(st.sampled_from(["append", "merge", "set_with_version", "delete"])), "value": "none",
+        "scope": draw(st.sampled_from(["session", "project"])), "evidence_ref": draw(st.sampled_from(IDS)),
+        "base_version": draw(st.integers(0, 2)),
+    }  # fmt: skip
+
+
+@st.composite
+def streams(draw: st.DrawFn, length: int = 60) -> list[tuple[str, dict[str, Any]]]:
+    """A whole session: its start, then anything."""
+    enforced = draw(st.booleans())
+    started = {
+        "harness": "h",
+        "mode": "enforced" if enforced else draw(st.sampled_from(["observed", "injected"])),
+        "policy": draw(st.sampled_from(["clawvm", "clawvm", "lru", "compaction_hybrid", "retrieval", "retrieval_cached"])),
+        "budget": draw(st.none() | st.integers(0, 300)),
+        "window": draw(st.none() | st.integers(0, 400)),
+        "shadow_policy": draw(st.sampled_from([None, "clawvm", "lru"])),
+    }
+    size = draw(st.integers(1, length))
+    return [("session_started", started), *(draw(bodies(number, enforced)) for number in range(2, size + 2))]

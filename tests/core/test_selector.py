@@ -1,0 +1,122 @@
+"""Selection: the real selector against the plain one, and the rules of section 4 one by one."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from memory.core.codec import decode_body
+from memory.core.page_table import PageTable
+from memory.core.pages import Page
+from memory.core.policies import POLICIES
+from memory.core.selector import SelectionIndex, required_pages
+from memory.core.types import ChangeReason
+from tests.core import oracle_selector
+from tests.core.cast import Session, of
+from tests.core.strategies import specs
+
+
+@st.composite
+def tables(draw: st.DrawFn) -> list[dict[str, Any]]:
+    names = draw(st.lists(st.sampled_from("abcdefghijkl"), unique=True, max_size=12))
+    return [draw(specs(name)) for name in names]
+
+
+def build(rows: list[dict[str, Any]]) -> PageTable:
+    table = PageTable()
+    for row in rows:
+        spec = decode_body("page_created", {"page": row}).page  # type: ignore[union-attr]
+        table.add(Page.from_spec(spec, len(table.pages), len(table.pages) + 1))
+    return table
+
+
+@given(
+    rows=tables(),
+    name=st.sampled_from(["retrieval", "retrieval_cached", "compaction_hybrid", "lru", "clawvm"]),
+    budget=st.integers(0, 400),
+    first=st.booleans(),
+    data=st.data(),
+)
+def test_same_choice_as_the_plain_selector(
+    rows: list[dict[str, Any]], name: str, budget: int, first: bool, data: st.DataObject
+) -> None:
+    """Same fidelities, tokens and unmet pages, whatever the table, policy, budget, demands and recency."""
+    table, policy = build(rows), POLICIES[name]
+    orders = range(len(rows))
+    hot = {i: data.draw(st.floats(0.001, 3)) for i in orders if data.draw(st.booleans())}
+    declared = {i: data.draw(st.integers(1, 4)) for i in orders if data.draw(st.booleans())}
+    plain = [
+        {
+            "id": page.page_id, "type": page.type.value, "pin": page.pin.value, "min": int(page.minimum),
+            "tokens": {f: n for f, n in enumerate(page.tokens) if n}, "base": page.base_utility,
+            "recompute": page.recompute_cost, "recency": hot.get(page.order, 0.0),
+        }
+        for page in table.pages
+    ]  # fmt: skip
+    want = oracle_selector.select(plain, policy, declared, first, budget)
+    needed = required_pages(
+        table, {i: (f, ChangeReason.DEMANDED) for i, f in declared.items()},
+        auto_pins=policy.auto_pins, after_boundary=first,
+    )  # fmt: skip
+    got = SelectionIndex(policy, table, hot).select(table, needed, budget)
+    assert (list(got.fidelity), got.tokens_used, got.unmet) == want
+
+
+@given(rows=tables(), data=st.data())
+def test_index_kept_up_is_the_index_made_anew(rows: list[dict[str, Any]], data: st.DataObject) -> None:
+    """Entering, leaving, warming and cooling pages leaves the sorted candidates as if built from scratch."""
+    table, hot = build(rows), dict[int, float]()
+    index = SelectionIndex(POLICIES["clawvm"], table, hot)
+    for page in table.pages:
+        if data.draw(st.booleans()):
+            index.chill(page, away=True)
+            hot[page.order] = 1.0
+        if data.draw(st.booleans()):
+            index.leave(page)
+            page.base_utility += 1
+            index.enter(page)
+        if page.order in hot and data.draw(st.booleans()):
+            del hot[page.order]
+            index.chill(page)
+    fresh = SelectionIndex(POLICIES["clawvm"], table, hot)
+    assert index.cold == fresh.cold
+    assert index.prefetch == fresh.prefetch
+
+
+def test_walk_goes_on_past_a_page_that_does_not_fit() -> None:
+    """A required page too large is unmet; smaller ones after it still get in."""
+    session = Session(budget=50)
+    session.add("big", "constraint", tokens={"structured": 60, "full": 70}, base_utility=9)
+    session.add("small", "constraint", tokens={"structured": 20, "full": 55}, base_utility=1)
+    (prompt,) = of(session.prompt(), "prompt")
+    assert prompt.data["unmet"] == ["big"]
+    assert prompt.data["insufficient_by"] == 30
+    assert session.fidelity("small") == "structured"
+
+
+def test_a_step_visited_before_its_lower_step_is_lost() -> None:
+    """As published: each candidate once, in descending gain."""
+    session = Session(budget=1000)
+    # the step structured → full is cheaper per token than pointer → structured, so it comes first and is lost
+    session.add("p", tokens={"pointer": 1, "structured": 500, "full": 501}, base_utility=5)
+    session.prompt()
+    assert session.fidelity("p") == "structured"
+
+
+def test_prefetch_puts_the_dearest_page_first() -> None:
+    """Highest recompute cost gets its pointer when only one fits."""
+    session = Session(budget=10)
+    session.add("cheap", recompute_cost=1)
+    session.add("dear", recompute_cost=9)
+    session.prompt()
+    assert (session.fidelity("dear"), session.fidelity("cheap")) == ("pointer", "absent")
+
+
+def test_missing_form_is_served_by_the_next_higher() -> None:
+    """A page without its minimum's form is held at the next one it has."""
+    session = Session(budget=60)
+    session.add("rule", "constraint", tokens={"full": 55})
+    session.prompt()
+    assert session.fidelity("rule") == "full"
