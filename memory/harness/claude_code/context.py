@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
 from typing import Any
 
 from memory.core.types import PageType, ToolKind
@@ -11,16 +10,6 @@ from memory.harness import EventTuple
 from memory.harness.claude_code import demands
 from memory.harness.claude_code.identity import KnownPage, OpenCall
 from memory.harness.claude_code.plans import Plan
-
-
-@dataclass(slots=True)
-class Answer:
-    """One model call, grouped by its message id; its lines may interleave with results."""
-
-    page_id: str
-    parts: list[str] = field(default_factory=list)
-    calls: list[str] = field(default_factory=list)
-    created: bool = False
 
 
 class Context:
@@ -38,7 +27,7 @@ class Context:
         self.plan = Plan()
         self.title = ""
         self.calls: dict[str, OpenCall] = {}
-        self.answers: dict[str, Answer] = {}
+        self.answers: dict[str, int] = {}  # message id -> lines so far; lines of one answer may interleave
         self.by_uuid: dict[str, list[str]] = {}
         self.page_of_call: dict[str, str] = {}
         self.demanded: dict[str, tuple[int, bool]] = {}  # in this turn: page -> fidelity, exact

@@ -26,9 +26,11 @@ MAX_INDEXED: Final = 200_000  # characters of one page that are indexed
 MAX_SHINGLES: Final = 300_000  # of a session; beyond it new pages are not indexed for quotes
 MIN_MATCHES: Final = 2  # shingles that make a quote
 MAX_PER_CALL: Final = 8  # inferred demands of one rule and call
-_WORD = re.compile(r"[A-Za-z_]\w{2,60}")
+_WORD = re.compile(r"[A-Za-z_/~.][\w./-]{2,80}")  # a path is one word: its folders are no quote
 _NAME = re.compile(r"\b(?=\w*[a-z_0-9][A-Z_]|\w*_)[A-Za-z_]\w{9,60}\b")
 _PATHLIKE = re.compile(r"(?<![\w/.~-])(?:[\w.~-]*/)*[\w.~-]+\.\w{1,8}(?![\w/])|/(?:[\w.-]+/)+[\w.-]+")
+_OWN_WORDS: Final = ("edit:", "write:", "multiedit:", "failed:")  # results that repeat what the agent wrote
+_CONTENT: Final = ("read:", "rules:", "memory:")  # pages that hold a file's own text
 _HANDLE = re.compile(r"\[page:([^\s\]]{1,512})")
 
 
@@ -55,13 +57,13 @@ class Index:
             holders = self._by_resource.setdefault(resource, [])
             if page_id not in holders:
                 holders.append(page_id)
-        if page.type in (PageType.CONVERSATION, PageType.PLAN):
+        if page.type in (PageType.CONVERSATION, PageType.PLAN) or page_id.startswith(_OWN_WORDS):
             return
         words = _WORD.findall(text[:MAX_INDEXED])
         if len(self._shingles) < MAX_SHINGLES:
             for shingle in _shingles(words):
                 self._shingles[shingle] = page_id
-        for name in {word for word in words if len(word) >= 10}:
+        for name in set(_NAME.findall(text[:MAX_INDEXED])):
             holders = self._names.setdefault(name, [])
             if page_id not in holders and len(holders) < 4:
                 holders.append(page_id)
@@ -130,14 +132,16 @@ def _inferred(index: Index, pages: Mapping[str, KnownPage], call: OpenCall, cwd:
         rule = "url" if resource.startswith("url:") else "command" if call.call.commands else "path"
         fidelity = Fidelity.POINTER if rule == "command" else Fidelity.STRUCTURED
         for page_id in index.holders(resource)[-MAX_PER_CALL:]:
-            yield Demand(page_id, fidelity, rule, resource, False)
+            if page_id.startswith(_CONTENT):
+                yield Demand(page_id, fidelity, rule, resource, False)
     command = call.args.get("command")
     if isinstance(command, str):
         for path in dict.fromkeys(_PATHLIKE.findall(command[:4_000])):
             resource = f"file:{resolve(path, cwd)}"
             if resource not in touched:
                 for page_id in index.holders(resource)[-2:]:
-                    yield Demand(page_id, Fidelity.POINTER, "command", resource, False)
+                    if page_id.startswith(_CONTENT):
+                        yield Demand(page_id, Fidelity.POINTER, "command", resource, False)
     pattern = call.args.get("pattern")
     for name in dict.fromkeys(_NAME.findall(pattern[:1_000] if isinstance(pattern, str) else "")):
         holders = index.named(name)

@@ -7,9 +7,10 @@ from typing import Any, Final
 
 from memory.core.types import PageType
 from memory.harness.claude_code import demands
-from memory.harness.claude_code.context import Answer, Context
+from memory.harness.claude_code.context import Context
 from memory.harness.claude_code.identity import (
     AGENT_TOOLS,
+    EDIT_TOOLS,
     PLAN_TOOLS,
     OpenCall,
     args_text,
@@ -32,6 +33,7 @@ _CONTROL_TEXT: Final = (
     "<local-command-", "<command-", "<bash-", "<task-notification>", "[Request interrupted",
     "Caveat: The messages below", "<user-memory-input>", "<system-reminder>",
 )  # fmt: skip
+THINKING: Final = "[thinking]"  # head of a page part that is the model's thinking
 CLEAR: Final = frozenset({"/clear", "/reset", "/new"})
 
 
@@ -59,35 +61,26 @@ def prompt_tokens(record: dict[str, Any]) -> int | None:
 
 
 def assistant(context: Context, record: dict[str, Any]) -> None:
-    """A line of an answer. The first line of a message id begins a turn; usage is counted there, once."""
+    """A line of an answer, one page each. The first of a message id begins a turn and has the usage."""
     message = _message(record)
     native = str(message.get("id") or record.get("requestId") or context.uuid or f"record-{context.n}")[:200]
-    answer = context.answers.get(native)
-    first = answer is None
-    if answer is None:
-        answer = context.answers[native] = Answer(clean_id(f"msg:{native}"))
+    part = context.answers[native] = context.answers.get(native, 0) + 1
+    if part == 1:
         _prompt(context, native, record)
+    shown: list[str] = []
     spoken: list[str] = []
     calls: list[OpenCall] = []
     content = message.get("content")
     for block in content if isinstance(content, list) else [{"type": "text", "text": content}]:
-        _block(context, block, answer, spoken, calls)
-    _answer_page(context, native, answer, changed=bool(spoken or calls))
-    if first:
-        _answered(context, native, answer, message)
-    elif answer.created and not answer.parts:
-        return
-    texts = [
-        *spoken,
-        *(
-            v
-            for c in calls
-            if c.tool in ("Edit", "MultiEdit", "Write")
-            for v in c.args.values()
-            if isinstance(v, str)
-        ),
-    ]
-    context.demand(demands.of_text(context.index, context.pages, texts))
+        _block(context, block, shown, spoken, calls)
+    page_id = clean_id(f"msg:{context.uuid or f'{native}#{part}'}") if shown else None
+    if page_id is not None:
+        _answer_page(context, page_id, native, shown, calls)
+    if part == 1 or page_id is not None:
+        _answered(context, native, page_id, message, first=part == 1)
+    edits = (c for c in calls if c.tool in EDIT_TOOLS)
+    written = [v for c in edits for k, v in c.args.items() if isinstance(v, str) and not k.endswith("path")]
+    context.demand(demands.of_text(context.index, context.pages, [*spoken, *written]))
     for call in calls:
         context.called(call)
         text = context.plan.call(call.tool, call.args)
@@ -113,23 +106,22 @@ def _prompt(context: Context, native: str, record: dict[str, Any]) -> None:
     )
 
 
-def _block(context: Context, block: Any, answer: Answer, spoken: list[str], calls: list[OpenCall]) -> None:
-    """One content block: its text joins the answer's, a call is remembered."""
+def _block(context: Context, block: Any, shown: list[str], spoken: list[str], calls: list[OpenCall]) -> None:
+    """One content block: what stands in the context, what was said in words, and a call."""
     if not isinstance(block, dict):
         return
     kind = block.get("type")
     if kind == "text" and isinstance(block.get("text"), str) and block["text"]:
-        answer.parts.append(block["text"])
+        shown.append(block["text"])
         spoken.append(block["text"])
     elif kind == "thinking" and isinstance(block.get("thinking"), str) and block["thinking"]:
-        answer.parts.append(f"[thinking]\n{block['thinking']}\n[/thinking]")
+        shown.append(f"{THINKING}\n{block['thinking']}")
         spoken.append(block["thinking"])
     elif kind in ("tool_use", "server_tool_use", "mcp_tool_use"):
         call = _open_call(context, block)
         if call is not None:
             kept = call.tool in ("TodoWrite", "ExitPlanMode")  # its arguments are the plan page
-            answer.parts.append(f"→ {call.tool} [page:plan]" if kept else args_text(call.tool, call.args))
-            answer.calls.append(call.title)
+            shown.append(f"→ {call.tool} [page:plan]" if kept else args_text(call.tool, call.args))
             calls.append(call)
 
 
@@ -146,26 +138,28 @@ def _open_call(context: Context, block: dict[str, Any]) -> OpenCall | None:
     return call
 
 
-def _answer_page(context: Context, native: str, answer: Answer, changed: bool) -> None:
-    if not answer.parts or not (changed or not answer.created):
-        return
-    title = next((p for p in answer.parts if not p.startswith(("[thinking]", "→"))), "") or (
-        answer.calls[0] if answer.calls else "thinking"
+def _answer_page(
+    context: Context, page_id: str, native: str, shown: list[str], calls: list[OpenCall]
+) -> None:
+    said = next((text for text in shown if not text.startswith((THINKING, "→"))), "")
+    title = said or (
+        "→ " + ", ".join(call.title for call in calls) if calls else f"Thinking: {shown[0][11:]}"
     )
     context.page(
-        answer.page_id,
+        page_id,
         PageType.CONVERSATION,
-        "\n\n".join(answer.parts),
+        "\n\n".join(shown),
         title=one_line(title),
         provenance=("span", native),
-        hint={"calls": list(answer.calls)} if answer.calls else None,
-        what="the answer goes on",
+        hint={"calls": [call.title for call in calls]} if calls else None,
     )
-    answer.created = True
 
 
-def _answered(context: Context, native: str, answer: Answer, message: dict[str, Any]) -> None:
-    usage = message["usage"] if isinstance(message.get("usage"), dict) else {}
+def _answered(
+    context: Context, native: str, page_id: str | None, message: dict[str, Any], *, first: bool
+) -> None:
+    held = message.get("usage")
+    usage: dict[str, Any] = held if first and isinstance(held, dict) else {}
     names = {
         "input_tokens": "input",
         "output_tokens": "output",
@@ -177,7 +171,7 @@ def _answered(context: Context, native: str, answer: Answer, message: dict[str, 
         {
             "request_id": native,
             "usage": {ours: usage[k] for k, ours in names.items() if isinstance(usage.get(k), int)},
-            "page_id": answer.page_id,
+            "page_id": page_id,
             "stop_reason": str(message.get("stop_reason") or "")[:60],
         },
     )
