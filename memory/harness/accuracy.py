@@ -3,16 +3,16 @@
 Per prompt we know the provider's size. Ours is made of what the record shows (pages by o200k_base, which is not
 the model's tokenizer) and of what it does not show. Items:
 
-- *unseen base*: the first call's recorded size less what the record shows of it (system prompt, tools, CLAUDE.md);
+- *unseen base*: the first call's recorded size less what the record shows of it (system, tools, CLAUDE.md);
 - *pages*: our count of everything that stands in the context, old copies included;
 - *tokenizer*, *thinking*, *frames*: the model's tokenizer gives more tokens for the same text, kept thinking is
-  longer than its recorded (summarised) text, and every call and result is framed. The three factors are fitted per
-  session on the growth from call to call (least squares, calls beside a boundary left out, outliers trimmed);
-- *files attached again*: after a compaction the program attaches up to five files read last, at most 5,000 tokens
-  each. Versions before 2.1.11x do not record it, so it is estimated from what the record shows of these files.
+  longer than its recorded (summarised) text, and every call and result is framed. The three factors are fitted
+  per session on the growth from call to call (least squares, calls beside a boundary left out, outliers trimmed);
+- *files attached again*: after a compaction the program attaches up to five files read last, at most 5,000
+  tokens each. Versions before 2.1.11x do not record it, so it is estimated from what the record shows of them.
 
-What is left is the residual. Where it jumps from one call to the next by more than ``STEP`` tokens and no record says
-why (a resumed program, a loss that was not written down), the jump is listed as a *step*.
+What is left is the residual. Where it jumps from one call to the next by more than ``STEP`` tokens and no record
+says why (a resumed program, a loss that was not written down), the jump is listed as a *step*.
 """
 
 from __future__ import annotations
@@ -28,6 +28,7 @@ from memory.tokens import count
 
 ATTACHED_FILES: Final = 5  # files that the program attaches again after a compaction
 ATTACHED_TOKENS: Final = 5_000  # of one such file, at most
+STEP: Final = 2_500  # tokens; a smaller jump of the residual is noise
 Vector = tuple[float, float, float]  # tokens of text, tokens of thinking, calls and results
 
 
@@ -40,6 +41,7 @@ class Prompt:
     shown: Vector
     attached: float = 0.0  # estimated, unrecorded
     fresh: bool = False  # a boundary lies between it and the prompt before
+    steps: float = 0.0  # jumps of the residual since the last compaction that no record explains
 
 
 @dataclass(slots=True)
@@ -68,6 +70,7 @@ class Accuracy:
     boundaries: list[Compaction] = field(default_factory=list)
     factors: Vector = (1.0, 1.0, 0.0)
     base: float = 0.0
+    steps: list[tuple[int, float]] = field(default_factory=list)  # record, tokens
 
     def ours(self, prompt: Prompt) -> float:
         """The prompt's size as we would say it."""
@@ -132,8 +135,9 @@ class _Files:
             if isinstance(file, dict) and isinstance(file.get("content"), str):
                 lines, total = file.get("numLines") or 1, file.get("totalLines") or 1
                 self._put(str(file.get("filePath")), count(file["content"]) * max(total / lines, 1.0))
-            elif isinstance(result.get("filePath"), str) and isinstance(result.get("originalFile"), str):
-                self._put(result["filePath"], float(count(result["originalFile"])))
+            elif isinstance(result.get("filePath"), str) and "structuredPatch" in result:
+                text = result.get("originalFile") or result.get("content") or ""
+                self._put(result["filePath"], float(count(text if isinstance(text, str) else "")))
 
     def _put(self, path: str, tokens: float) -> None:
         self._sizes.pop(path, None)
@@ -150,7 +154,7 @@ def measure(lines: Iterable[bytes], adapter: str = "claude-code") -> Accuracy:
     """Reads a whole session, one record a line."""
     out = Accuracy()
     reader, standing = get_adapter(adapter), _Standing()
-    raws = [line for line in lines]
+    raws = list(lines)
     open_calls: set[str] = set()
     pending: list[Compaction] = []
     for n, raw in enumerate(raws, 1):
@@ -179,6 +183,7 @@ def measure(lines: Iterable[bytes], adapter: str = "claude-code") -> Accuracy:
                 open_calls.discard(body["call_id"])
     _fit(out)
     _attachments(out, raws)
+    _steps(out)
     return out
 
 
@@ -262,8 +267,21 @@ def _attachments(out: Accuracy, raws: list[bytes]) -> None:
             position += 1
 
 
+def _steps(out: Accuracy) -> None:
+    """Finds the jumps; a compaction or reset clears them, since it rebuilds the context."""
+    cleared = {id(b.after) for b in out.boundaries if b.kind in ("compaction", "reset")}
+    residuals, total = out.residuals(), 0.0
+    for prompt, was, now in zip(out.prompts[1:], residuals, residuals[1:], strict=False):
+        if id(prompt) in cleared:
+            total = 0.0
+        elif abs(now - was) > STEP:
+            out.steps.append((prompt.record, now - was))
+            total += now - was
+        prompt.steps = total
+
+
 def items(out: Accuracy, prompt: Prompt) -> list[tuple[str, float]]:
-    """The prompt's size, itemised; the last three are the sum, the recorded size and the residual."""
+    """The prompt's size, itemised; then the sum, the recorded size and the residual."""
     text, thinking, frames = prompt.shown
     rows = [
         ("unseen base (first call: system, tools, CLAUDE.md)", out.base),
@@ -274,7 +292,9 @@ def items(out: Accuracy, prompt: Prompt) -> list[tuple[str, float]]:
         ("files attached again, not recorded (estimate)", prompt.attached),
     ]
     total = sum(value for _, value in rows)
-    return [*rows, ("ours", total), ("recorded", prompt.recorded), ("residual", prompt.recorded - total)]
+    residual = prompt.recorded - total
+    rows += [("ours", total), ("recorded", prompt.recorded), ("residual", residual)]
+    return [*rows, ("residual without the steps listed above", residual - prompt.steps)]
 
 
 def report(name: str, out: Accuracy) -> list[str]:
@@ -297,6 +317,8 @@ def report(name: str, out: Accuracy) -> list[str]:
             f" ({statistics.median(shares):.1%}), worst {residuals[-1]:,.0f} ({max(shares):.1%});"
             f" without the factors: median {statistics.median(plain):.1%}, worst {max(plain):.1%}",
         ]
+    for record, tokens in out.steps:
+        lines.append(f"  step at record {record}: {tokens:+,.0f} tokens that no record explains")
     for boundary in out.boundaries:
         lines += _boundary_lines(out, boundary)
     return lines
@@ -307,9 +329,8 @@ def _boundary_lines(out: Accuracy, boundary: Compaction) -> list[str]:
     head = f"  {boundary.kind} ({boundary.trigger}) at record {boundary.record}"
     if before is None or after is None:
         return [f"{head}: no call {'before' if before is None else 'after'} it"]
-    lines = [
-        f"{head}: recorded {before.recorded:,} → {after.recorded:,}, ours {out.ours(before):,.0f} → {out.ours(after):,.0f}"
-    ]
+    sizes = f"recorded {before.recorded:,} → {after.recorded:,}"
+    lines = [f"{head}: {sizes}, ours {out.ours(before):,.0f} → {out.ours(after):,.0f}"]
     if boundary.files:
         lines.append(f"    (estimate: {boundary.files} files attached again)")
     lines.append(f"    {'':56}{'before':>10}{'after':>10}")
