@@ -27,6 +27,7 @@ Side = Literal["primary", "shadow"]
 MAX_ID = 200  # characters of keys, request ids and client event ids
 MAX_PAGES_OF_ACT = 500
 MAX_WAIT_MS = 30_000
+MAX_SEQ = 2**31 - 2  # of events and turns
 
 
 def plain(value: Any) -> Any:
@@ -433,10 +434,10 @@ class ActIn(Strict):
     pin: Pin | None = None
     min_fidelity: FidelityLabel | None = None
     cap: FidelityLabel | None = None
-    version: int | None = Field(None, ge=0)
-    act_seq: int | None = Field(None, ge=1)
+    version: int | None = Field(None, ge=0, le=MAX_SEQ)
+    act_seq: int | None = Field(None, ge=1, le=MAX_SEQ)
     reason: str = Field("", max_length=400)
-    based_on_seq: int | None = Field(None, ge=0)
+    based_on_seq: int | None = Field(None, ge=0, le=MAX_SEQ)
     client_event_id: str | None = Field(None, min_length=1, max_length=MAX_ID)
     dry_run: bool = False
     wait_ms: int = Field(0, ge=0, le=MAX_WAIT_MS)

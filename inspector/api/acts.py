@@ -13,7 +13,7 @@ from inspector.api.auth import access_of, session_for
 from inspector.api.errors import ApiError, not_found
 from inspector.api.events import refusals
 from inspector.api.waiting import watching
-from inspector.schemas import MAX_WAIT_MS, ActIn, ActList, ActOut, Cost, plain, plain_all
+from inspector.schemas import MAX_SEQ, MAX_WAIT_MS, ActIn, ActList, ActOut, Cost, plain
 from memory import store
 from memory.core.types import Mode
 from memory.store.rows import ActRow, NewEvent
@@ -90,6 +90,11 @@ def _settled(session_id: str, seq: int) -> ActRow | None:
     return row if row is not None and row.state != "pending" else None
 
 
+def _act_json(row: ActRow, mode: str) -> dict[str, Any]:
+    """The row; one that no worker has seen yet has the reach that its session has."""
+    return {**plain(row), "reach": row.reach or REACH[mode]}
+
+
 def _pending(seq: int, kind: str, body: dict[str, Any], actor: str, mode: str) -> dict[str, Any]:
     """The act as it was logged, before a worker saw it."""
     return {
@@ -119,7 +124,7 @@ async def act_on_pages(request: HttpRequest, session_id: UUID, body: ActIn) -> S
         async with watching(sid) as watch:
             seq, duplicate = await sync_to_async(_append)(sid, kind, event, body, actor)
             row = await watch.until(lambda: _settled(sid, seq), body.wait_ms)
-    shown = plain(row) if row is not None else _pending(seq, kind, event, actor, session.mode)
+    shown = _act_json(row, session.mode) if row else _pending(seq, kind, event, actor, session.mode)
     return Status(200 if duplicate else 201, shown)
 
 
@@ -131,8 +136,9 @@ def list_acts(
     limit: int = Query(50, ge=1, le=500),
 ) -> dict[str, Any]:
     """Newest first."""
-    session_for(request, session_id)
-    return {"items": plain_all(store.acts(str(session_id), page_id=page_id, limit=limit))}
+    mode = session_for(request, session_id).mode
+    rows = store.acts(str(session_id), page_id=page_id, limit=limit)
+    return {"items": [_act_json(row, mode) for row in rows]}
 
 
 @router.get("/sessions/{uuid:session_id}/acts/{int:seq}", response=ActOut, summary="Read one act")
@@ -140,11 +146,13 @@ async def read_act(
     request: HttpRequest, session_id: UUID, seq: int, wait_ms: int = Query(0, ge=0, le=MAX_WAIT_MS)
 ) -> Any:
     """The act as it stands; with `wait_ms` waits until it is no longer pending."""
-    await sync_to_async(session_for)(request, session_id)
+    session = await sync_to_async(session_for)(request, session_id)
     sid = str(session_id)
+    if seq > MAX_SEQ:
+        raise not_found("act")
     async with watching(sid) as watch:
         await watch.until(lambda: _settled(sid, seq), wait_ms)
     row = await sync_to_async(_find)(sid, seq)
     if row is None:
         raise not_found("act")
-    return plain(row)
+    return _act_json(row, session.mode)

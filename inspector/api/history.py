@@ -13,7 +13,7 @@ from django.http import HttpRequest, StreamingHttpResponse
 from ninja import Query, Router
 
 from inspector.api.auth import session_for
-from inspector.schemas import LedgerList, Side, TurnList, plain_all
+from inspector.schemas import MAX_SEQ, LedgerList, Side, TurnList, plain_all
 from memory import store
 from memory.store.rows import LedgerRow
 
@@ -31,8 +31,8 @@ def read_faults(
     kind: Annotated[list[str] | None, Query(max_length=40)] = None,
     page_id: str = Query("", max_length=512),
     exact: bool | None = None,
-    before_seq: int | None = Query(None, ge=0),
-    after_seq: int | None = Query(None, ge=0),
+    before_seq: int | None = Query(None, ge=0, le=MAX_SEQ),
+    after_seq: int | None = Query(None, ge=0, le=MAX_SEQ),
     limit: int = Query(100, ge=1, le=1000),
 ) -> dict[str, Any]:
     """Newest first (after `after_seq`: oldest first): faults, alerts, refreshes, page-ins, boundaries,
@@ -68,7 +68,7 @@ def read_turns(
     request: HttpRequest,
     session_id: UUID,
     side: Side = "primary",
-    after_turn: int = Query(0, ge=0),
+    after_turn: int = Query(0, ge=0, le=MAX_SEQ),
     limit: int = Query(1000, ge=1, le=5000),
 ) -> dict[str, Any]:
     """Ascending, from the turn after `after_turn`."""

@@ -1,4 +1,6 @@
-"""Every refusal of the API has one shape, whatever refused: routing, sign-in, the parser, a limit, the store."""
+"""Every refusal of the API has one shape, whatever refused: routing, sign-in, the parser, a limit, the
+store.
+"""
 
 from __future__ import annotations
 
@@ -112,7 +114,9 @@ BAD_BODIES: list[tuple[str, bytes, int, str]] = [
 ]
 
 
-@pytest.mark.parametrize(("body", "status", "code"), [c[1:] for c in BAD_BODIES], ids=[c[0] for c in BAD_BODIES])
+@pytest.mark.parametrize(
+    ("body", "status", "code"), [c[1:] for c in BAD_BODIES], ids=[c[0] for c in BAD_BODIES]
+)
 def test_bad_bodies(client: Client, secret: str, body: bytes, status: int, code: str) -> None:
     response = post(client, "/api/v1/sessions", body, **bearer(secret))
     assert (response.status_code, refusal(response)["code"]) == (status, code)
