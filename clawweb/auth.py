@@ -20,7 +20,7 @@ from memory import store
 
 # These answer strangers: the API authenticates by itself (token or session).
 OPEN_PREFIXES = ("/signin/", "/static/", "/api/")
-OPEN_PATHS = ("/healthz", "/favicon.ico")
+OPEN_PATHS = ("/healthz",)
 
 
 class SignInRequired:

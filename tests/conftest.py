@@ -49,7 +49,12 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) ->
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Tests on recorded sessions run where the recordings are."""
+    """Browser tests go last; tests on recorded sessions run where the recordings are.
+
+    Playwright's event loop stands in this thread as long as its browser does: Django's ORM and pytest-asyncio
+    refuse to run beside it. Browser tests therefore keep their databases in other processes (`live_site`).
+    """
+    items.sort(key=lambda item: "chromium" in getattr(item, "fixturenames", ()))
     if not TRACES.is_dir():
         for item in items:
             if item.get_closest_marker("traces"):
@@ -124,8 +129,17 @@ class Site:
         return process
 
 
+@pytest.fixture(scope="session")
+def migrated_sqlite() -> Iterator[Path]:
+    """An empty database with every table, made once and copied: migrating takes seconds."""
+    folder = Path(tempfile.mkdtemp(prefix="claw-"))
+    manage(clean_env(CLAWWEB_DATA_DIR=str(folder)), "migrate", "-v", "0", "--skip-checks")
+    yield folder / "clawweb.sqlite3"
+    shutil.rmtree(folder, ignore_errors=True)
+
+
 @pytest.fixture
-def make_site(data_dir: Path) -> Iterator[Callable[..., Site]]:
+def make_site(data_dir: Path, request: pytest.FixtureRequest) -> Iterator[Callable[..., Site]]:
     """A factory of installations: `make_site()`, `make_site(DATABASE_URL=…)`. Its broker may be killed."""
     sites: list[Site] = []
 
@@ -136,7 +150,10 @@ def make_site(data_dir: Path) -> Iterator[Callable[..., Site]]:
         env = clean_env(CLAWWEB_DATA_DIR=str(folder), REDIS_URL=own.url, **changes)
         site = Site(folder, env, own, [])
         sites.append(site)
-        site.manage("migrate", "-v", "0")
+        if "DATABASE_URL" in changes:
+            site.manage("migrate", "-v", "0", "--skip-checks")
+        else:
+            shutil.copy(request.getfixturevalue("migrated_sqlite"), folder / "clawweb.sqlite3")
         return site
 
     yield make
@@ -153,7 +170,7 @@ def site(make_site: Callable[..., Site]) -> Site:
 
 
 @dataclass
-class LiveServer:
+class LiveSite:
     """A running web server and worker; `url` has no slash at its end."""
 
     site: Site
@@ -166,12 +183,15 @@ class LiveServer:
 
 
 @pytest.fixture
-def live_server(make_site: Callable[..., Site]) -> Callable[..., LiveServer]:
-    """A factory of running installations: `live_server()`, `live_server(worker=False, DATABASE_URL=…)`."""
+def live_site(make_site: Callable[..., Site]) -> Callable[..., LiveSite]:
+    """A factory of running installations: `live_site()`, `live_site(worker=False, DATABASE_URL=…)`.
 
-    def make(*, worker: bool = True, **changes: str) -> LiveServer:
+    Not named live_server: pytest-django gives that name a database in this process.
+    """
+
+    def make(*, worker: bool = True, **changes: str) -> LiveSite:
         new = make_site(**changes)
-        return LiveServer(new, new.web(), new.worker() if worker else None)
+        return LiveSite(new, new.web(), new.worker() if worker else None)
 
     return make
 
@@ -201,7 +221,7 @@ def signed_in(chromium: Any) -> Iterator[Callable[..., Any]]:
     """A factory of browser contexts that followed a sign-in link: `context = signed_in(server)`."""
     contexts: list[Any] = []
 
-    def make(server: LiveServer, **options: Any) -> Any:
+    def make(server: LiveSite, **options: Any) -> Any:
         context = chromium.new_context(base_url=server.url, **options)
         contexts.append(context)
         page = context.new_page()
