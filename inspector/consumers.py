@@ -196,13 +196,14 @@ class SessionConsumer(LiveConsumer):
 
 
 class SessionsConsumer(LiveConsumer):
-    """The list of sessions."""
+    """The list of sessions; where there is none yet, the first one brings the table."""
 
     async def allowed(self) -> bool:
         return True
 
     async def follow(self) -> None:
         known = render.Known()
+        self.empty = self.query().get("empty") == "1"  # the page holds no table yet
         look = SessionsLook.read(self.query())
         hub = stream.get_hub()
         async with hub.subscribe(stream.ALL) as news:
@@ -220,7 +221,14 @@ class SessionsConsumer(LiveConsumer):
         found, total = queries.sessions(look, projects)
         everything = total if look == SessionsLook() else queries.sessions(SessionsLook(limit=1), projects)[1]
         context = sessions_panel.context(look, found, total, everything)
-        return known.update(render.session_fragments(found, context))
+        made = render.session_fragments(found, context)
+        if not self.empty:
+            return known.update(made)
+        if not everything:
+            return ""
+        self.empty = False
+        known.take(made)
+        return render.sessions_whole(made, context)
 
 
 def role_in(user_id: int, session_id: str) -> str | None:

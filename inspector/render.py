@@ -163,6 +163,12 @@ def session_fragments(rows: list[SessionRow], context: Mapping[str, Any]) -> Fra
     return made
 
 
+def sessions_whole(made: Fragments, context: Mapping[str, Any]) -> str:
+    """The message that puts the table where the first steps were."""
+    inside = {"list": context, "rows_html": safe(made.lists["session-rows"]), "base": "/"}
+    return partial("sessions", "outerMorph", html("sessions", inside))
+
+
 # The difference to what a browser has
 
 
@@ -277,4 +283,6 @@ def of_parts(made: Fragments, parts: Collection[str]) -> Fragments:
 
 def mark(made: Fragments) -> str:
     """The state that the browser stands at, for the sparklines' place and for tests."""
-    return partial("stand", "outerMorph", f'<i id="stand" hidden data-seq="{made.seq}" data-turn="{made.turn}"></i>')
+    return partial(
+        "stand", "outerMorph", f'<i id="stand" hidden data-seq="{made.seq}" data-turn="{made.turn}"></i>'
+    )

@@ -67,7 +67,7 @@ def sessions(request: HttpRequest, demo_error: str = "") -> HttpResponse:
             "rows_html": fragments.safe(live.lists["session-rows"]),
             "base": base,
             "query": look.query(),
-            "socket": f"/ws/sessions/?{look.query()}",
+            "socket": f"/ws/sessions/?{look.query()}" + ("" if everything else "&empty=1"),
             "keys": KEYS,
             "found": [] if everything else own_sessions(),
             "can_act": hook("CLAWWEB_START_DEMO") is not None and is_operator_somewhere(_user_id(request)),

@@ -1,0 +1,169 @@
+"""A person watches an agent, acts on its memory, and sees the receipt: in a real browser."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from tests.e2e.conftest import FILE, RULE, Stage
+
+pytestmark = [pytest.mark.e2e, pytest.mark.integration]
+DEADLINE_MS = 20_000
+
+
+def until(page: Any, selector: str, words: str = "", **options: Any) -> Any:
+    """Waits until an element is there that holds the words."""
+    found = page.locator(selector, has_text=words) if words else page.locator(selector)
+    found.first.wait_for(timeout=DEADLINE_MS, **options)
+    return found.first
+
+
+def test_rows_appear_and_change_while_one_looks(stage: Stage, open_page: Callable[..., Any]) -> None:
+    """The list shows a new session, and its screen new pages and turns, without a reload."""
+    page = open_page("/")
+    agent = stage.agent("live", name="a live one")
+    until(page, "#session-rows tr", "a live one")
+    page.goto(agent.path)
+    page.wait_for_selector("body[data-connected]")
+    page.evaluate("window.sameDocument = true")
+    agent.page("rules", "bootstrap", RULE, "House rules")
+    row = until(page, "#rows tr", "House rules")
+    assert row.locator(".chip.now").count() == 0  # not in any prompt yet
+    agent.turn()
+    until(page, "#rows tr:has(.chip.now)", "House rules")
+    until(page, "#status", "turn 1")
+    until(page, "#map .cell title", state="attached")
+    for n in range(3):
+        agent.page(f"note{n}", "evidence", f"note {n}", f"note {n}")
+    agent.turn()
+    until(page, "#rows tr:has(.chip.now)", "note 2")
+    titles = [cell.strip() for cell in page.locator("#rows td.title").all_inner_texts()]
+    assert titles == ["note 2", "note 1", "note 0", "House rules"]  # newest first, each once
+    assert page.evaluate("window.sameDocument")
+    assert stage.errors == []
+
+
+def test_a_pin_goes_from_cost_to_receipt(stage: Stage, open_page: Callable[..., Any]) -> None:
+    """On an enforced session: the cost is shown before, then pending or applied, then the proof, then the undo."""
+    agent = stage.agent("pinned", budget=600)
+    agent.page("rules", "bootstrap", RULE)
+    agent.page("file", "evidence", FILE, "handler.py")
+    agent.turn()
+    page = open_page(agent.path)
+    until(page, "#rows tr", "handler.py").click()
+    button = until(page, "#act-buttons button", "Pin…")
+    assert "enforced" in button.inner_text()
+    button.click()
+    until(page, "#cost", "of 600 tokens")
+    page.fill("#ask [name=reason]", "needed <b>now</b>")
+    page.click("#ask button.first")
+    until(page, "#act-log li", "pinned")
+    text = agent.turn()
+    assert "handler.py" in text or "def handler" in text
+    log = until(page, "#act-log li", "receipt: seen in prompt 2")
+    assert "<b>now</b>" in log.inner_text()
+    until(page, "#rows tr:has(.pin:not(.soft-pin))", "handler.py")
+    until(page, "#lines li", "receipt")
+    log.locator("button", has_text="Undo").click()
+    until(page, "#act-log li", "taken back")
+    assert stage.errors == []
+
+
+def test_an_act_that_would_break_a_floor_is_refused_before_it_is_sent(
+    stage: Stage, open_page: Callable[..., Any]
+) -> None:
+    """What cannot be demoted says why, and cannot be sent."""
+    agent = stage.agent("floor")
+    agent.page("rules", "bootstrap", "One rule.", "House rules")
+    agent.turn()
+    page = open_page(agent.path + "?page=rules")
+    until(page, "#act-buttons button", "Demote…").click()
+    until(page, "#cost")
+    assert page.locator("#ask option").all_inner_texts() == ["at most full"]  # nothing below its floor is offered
+    assert stage.errors == []
+
+
+def test_it_reconnects_and_catches_up(stage: Stage, open_page: Callable[..., Any]) -> None:
+    """The web server is killed: the screen says so, comes back by itself and shows what it missed."""
+    agent = stage.agent("lost")
+    agent.page("rules", "bootstrap", RULE, "House rules")
+    agent.turn()
+    page = open_page(agent.path)
+    page.evaluate("window.sameDocument = true")
+    stage.server_away = True
+    stage.server.web.kill()
+    until(page, "#connection", "Connection lost")
+    stage.server.web.start()
+    agent.page("late", "evidence", FILE, "came while away")
+    agent.turn()
+    until(page, "#rows tr:has(.chip.now)", "came while away")
+    until(page, "#status", "turn 2")
+    until(page, "#connection", state="hidden")
+    agent.turn()
+    until(page, "#status", "turn 3")
+    assert page.evaluate("window.sameDocument")
+    assert stage.errors == []
+
+
+def test_filter_sort_and_open_page_stand_in_the_address(stage: Stage, open_page: Callable[..., Any]) -> None:
+    """Filters, order and the open page keep each other, survive a reload, and stay live."""
+    agent = stage.agent("filter")
+    agent.page("rules", "bootstrap", RULE, "House rules")
+    for n in range(4):
+        agent.page(f"e{n}", "evidence", f"text {n} " * (n + 1), f"evidence {n}")
+    agent.turn()
+    page = open_page(agent.path)
+    page.fill("#filter-text", "evidence")
+    until(page, "#table-bar", "4")
+    page.wait_for_function("document.querySelectorAll('#rows tr').length === 4")
+    page.click("th a:has-text('tokens')")
+    page.wait_for_url("**sort=tokens**")
+    until(page, "#rows tr", "evidence 3").click()
+    until(page, "#drawer h3", "evidence 3")
+    assert "text=evidence" in page.url
+    assert "sort=tokens" in page.url
+    agent.page("e9", "evidence", "long " * 300, "evidence 9")
+    agent.page("x", "evidence", "other", "not asked for")
+    agent.turn()
+    until(page, "#rows tr:has(.chip.now)", "evidence 9")
+    assert page.locator("#rows tr", has_text="not asked for").count() == 0
+    assert page.locator("#rows tr.on").inner_text().count("evidence 3") == 1
+    page.reload()
+    until(page, "#drawer h3", "evidence 3")
+    assert page.locator("#rows tr").count() == 5
+    assert page.locator("#rows td.title").first.inner_text().strip() == "evidence 9"
+    assert stage.errors == []
+
+
+def test_the_keyboard_does_it_all(stage: Stage, open_page: Callable[..., Any]) -> None:
+    """Rows, drawer, act, list of keys and search by keys alone."""
+    agent = stage.agent("keys")
+    agent.page("rules", "bootstrap", RULE, "House rules")
+    agent.page("file", "evidence", FILE, "handler.py")
+    agent.turn()
+    page = open_page(agent.path)
+    page.keyboard.press("j")
+    page.keyboard.press("j")
+    page.keyboard.press("Enter")
+    until(page, "#drawer h3", "House rules")
+    page.keyboard.press("k")
+    page.keyboard.press("Enter")
+    until(page, "#drawer h3", "handler.py")
+    page.keyboard.press("p")
+    until(page, "#cost")
+    page.keyboard.press("Escape")
+    until(page, "#ask", state="detached")
+    page.keyboard.press("Escape")
+    until(page, "#drawer", "Choose a page")
+    page.keyboard.press("?")
+    until(page, "dialog[open]", "search")
+    page.keyboard.press("Escape")
+    page.keyboard.press("/")
+    assert page.evaluate("document.activeElement.id") == "filter-text"
+    page.keyboard.press("Escape")
+    page.keyboard.press("g")
+    page.keyboard.press("s")
+    page.wait_for_selector("#session-rows")
+    assert stage.errors == []
