@@ -65,6 +65,8 @@ def run(given: argparse.Namespace) -> None:
         supervisor.start([house.worker()])
         supervisor.wait_ready(supervisor.parts)
         lock.write(house.address)
+        for warning in prepared["warnings"]:
+            say(warning)
         say(
             f"ClawWeb is ready ({time.monotonic() - started:.1f} s). Open\n\n"
             f"    {house.address}/signin/{prepared['secret']}/\n\n"

@@ -1,6 +1,7 @@
 """Run once by `up` in a process of its own: checks the settings, the database and the broker, and migrates.
 
-Prints one JSON object: {"error": sentence}, or {"secret": sign-in secret, "empty": no session yet}.
+Prints one JSON object: {"error": sentence}, or
+{"secret": sign-in secret, "empty": no session yet, "warnings": [sentence, …]}.
 """
 
 from __future__ import annotations
@@ -31,23 +32,26 @@ def prepare() -> dict[str, Any]:
         django.setup()
     except ImproperlyConfigured as error:
         raise Failure(str(error)) from None
-    check_settings()
+    warnings = check_settings()
     if os.environ.get("REDIS_URL"):
         check_broker(os.environ["REDIS_URL"])
     check_database()
     migrate()
-    return first_sign_in()
+    return {**first_sign_in(), "warnings": warnings}
 
 
-def check_settings() -> None:
-    """Raises Failure with the first error that Django's system checks find."""
+def check_settings() -> list[str]:
+    """The warnings of Django's system checks, a sentence each. Raises Failure with the first error."""
     from django.core import checks
 
+    warnings = []
     for problem in checks.run_checks():
+        sentence = f"{problem.msg} {problem.hint or ''} ({problem.id})"
         if problem.level >= checks.ERROR:
-            raise Failure(f"{problem.msg} {problem.hint or ''} ({problem.id})")
+            raise Failure(sentence)
         if problem.level >= checks.WARNING:
-            print(f"{problem.msg} {problem.hint or ''} ({problem.id})", file=sys.stderr)
+            warnings.append(sentence)
+    return warnings
 
 
 def check_broker(url: str) -> None:

@@ -64,10 +64,13 @@ class Supervisor:
         """Starts the parts without waiting for them."""
         for part in parts:
             self.parts.append(part)
-            try:
-                part.start()
-            except OSError as error:
-                raise Failure(f"The {part.name} cannot be started: {error}.") from None
+            self._start(part)
+
+    def _start(self, part: Part) -> None:
+        try:
+            part.start()
+        except OSError as error:
+            raise Failure(f"The {part.name} cannot be started: {error}.") from None
 
     def wait_ready(self, parts: Sequence[Part]) -> None:
         """Returns when all parts are ready. Raises Failure when one dies or is not ready in time."""
@@ -118,7 +121,7 @@ class Supervisor:
     def _look_after(self, part: Part, now: float) -> None:
         if part.restart_at is not None:
             if now >= part.restart_at:
-                part.start()
+                self._start(part)
             return
         if part.running():
             return
