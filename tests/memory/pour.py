@@ -1,9 +1,9 @@
 """A program for integration tests: pours the cast's session into an installation, and says how it stands.
 
-``python -m tests.memory.pour append TURNS [SIZE]`` appends in batches, naming each on a line of its own, and
-waits for a line on standard input after each (a test decides what happens in between). ``wait`` waits until
-all is folded; ``trace SIDE`` prints the trace; ``race TURNS`` drains in four threads while it appends;
-``counts`` prints rows.
+``python -m tests.memory.pour append TURNS SIZE EXTRA`` appends in batches (and asks for EXTRA more drains
+after each), naming each on a line of its own, and then waits for a line on standard input: a test decides
+what happens in between. ``race TURNS`` drains in four threads while it appends. ``report`` waits until all is
+folded and prints the outcome.
 """
 
 from __future__ import annotations
@@ -19,13 +19,14 @@ import django
 
 django.setup()
 
-from django.db import connections
+from django.db import connections  # noqa: E402
 
-from memory import store
-from memory.models import Event, EventOutcomes, LedgerEntry, Session
-from memory.store.drain import drain, pending_sessions
-from tests.memory.cast import STARTED, session_events
-from tests.support.poll import poll
+from memory import store  # noqa: E402
+from memory.models import Event, EventOutcomes, Session  # noqa: E402
+from memory.store.drain import drain, pending_sessions  # noqa: E402
+from memory.tasks import send_drain  # noqa: E402
+from tests.memory.cast import STARTED, session_events  # noqa: E402
+from tests.support.poll import poll  # noqa: E402
 
 KEY = "poured"
 
@@ -38,13 +39,15 @@ def session() -> str:
     return row.id
 
 
-def append(turns: int, size: int = 10, *, ask: bool = True) -> None:
+def append(turns: int, size: int, extra: int = 0, *, ask: bool = True) -> None:
     pk, events = session(), session_events(turns)
     for start in range(0, len(events), size):
         batch = events[start : start + size]
         store.append_events(pk, batch)
         if start % 3 == 0:
             store.append_events(pk, batch)  # a sender that did not hear the answer
+        for _ in range(extra):
+            send_drain(pk)
         if ask:
             print(start, flush=True)
             sys.stdin.readline()
@@ -67,6 +70,7 @@ def race(turns: int) -> None:
         try:
             while not over.is_set() or pk in pending_sessions():
                 drain(pk)
+                over.wait(0.002)
         except BaseException as error:
             failures.append(repr(error))
         finally:
@@ -83,12 +87,9 @@ def race(turns: int) -> None:
         raise SystemExit(f"failed: {failures}")
 
 
-def trace(side: str) -> None:
-    for line in store.trace_lines(session(), side):
-        sys.stdout.buffer.write(line + b"\n")
-
-
-def counts() -> None:
+def report() -> None:
+    """Waits until all is folded, then prints the traces and what stands in the rows."""
+    wait()
     row = Session.objects.get(key=KEY)
     seqs = list(EventOutcomes.objects.filter(session=row).order_by("seq").values_list("seq", flat=True))
     found = {
@@ -96,8 +97,9 @@ def counts() -> None:
         "last_seq": row.last_seq,
         "applied_seq": row.applied_seq,
         "outcomes_twice": len(seqs) - len(set(seqs)),
-        "ledger": LedgerEntry.objects.filter(session=row).count(),
     }
+    for side in ("primary", "shadow"):
+        found[side] = [line.decode("ascii") for line in store.trace_lines(str(row.pk), side)]
     print(json.dumps(found))
 
 
@@ -105,15 +107,7 @@ if __name__ == "__main__":
     command, *words = sys.argv[1:]
     if command == "append":
         append(*map(int, words))
-    elif command == "wait":
-        wait()
     elif command == "race":
         race(int(words[0]))
-    elif command == "trace":
-        trace(words[0])
-    elif command == "counts":
-        counts()
-    elif command == "enqueue":
-        from memory.tasks import send_drain
-
-        raise SystemExit(0 if send_drain(session()) else 1)
+    elif command == "report":
+        report()
