@@ -75,7 +75,7 @@ POLICIES: Final[dict[str, Policy]] = {
         Policy("retrieval_cached", resolves=True, share_percent=78),
         Policy(
             "compaction_hybrid", prefetch=True, upgrades=True, writes_back=True, resolves=True,
-            share_percent=85,             base_weight=1.0, recency_weight=0.9, recompute_weight=0.1,
+            share_percent=85, base_weight=1.0, recency_weight=0.9, recompute_weight=0.1,
         ),
         Policy("lru", **_CLAWVM, recency_weight=1.0),
         Policy("clawvm", **_CLAWVM, **_WORTH),  # type: ignore[arg-type]

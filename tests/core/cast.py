@@ -11,7 +11,10 @@ RULE_TYPES = ("bootstrap", "constraint")
 
 def page(page_id: str, page_type: str = "evidence", **fields: Any) -> tuple[str, dict[str, Any]]:
     """A ``page_created``; ``tokens`` by label, else 100 in full and the type's lowest form of 10."""
-    tokens = fields.pop("tokens", None) or {"full": 100, "structured" if page_type in RULE_TYPES else "pointer": 10}
+    tokens = fields.pop("tokens", None) or {
+        "full": 100,
+        "structured" if page_type in RULE_TYPES else "pointer": 10,
+    }
     body = {
         "page_id": page_id,
         "type": page_type,
@@ -46,7 +49,9 @@ class Session:
         return self.feed(kind, **body)
 
     def update(self, page_id: str, full: int = 120, **fields: Any) -> list[Outcome]:
-        return self.feed("page_updated", page_id=page_id, representations={"full": {"tokens": full}}, **fields)
+        return self.feed(
+            "page_updated", page_id=page_id, representations={"full": {"tokens": full}}, **fields
+        )
 
     def prompt(self, **fields: Any) -> list[Outcome]:
         self.prompts += 1

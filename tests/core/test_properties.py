@@ -11,6 +11,7 @@ from memory.core import (
     Event,
     Outcome,
     State,
+    canonical,
     clone,
     decode_body,
     dump_state,
@@ -34,8 +35,9 @@ def events(stream: Stream) -> list[Event]:
     return [Event(seq, decode_body(kind, body)) for seq, (kind, body) in enumerate(stream, 1)]
 
 
-def told_bytes(outcomes: list[Outcome]) -> str:
-    return repr(outcomes)
+def told_bytes(outcomes: list[Outcome]) -> bytes:
+    """Outcomes as they would be stored."""
+    return canonical([[o.seq, o.side.value, o.turn, o.kind, o.page_id, o.data] for o in outcomes])
 
 
 @given(streams())

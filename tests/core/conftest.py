@@ -1,0 +1,16 @@
+"""Hypothesis as the core's tests use it: no deadline (machines are shared), the seed printed when it fails."""
+
+from __future__ import annotations
+
+import os
+
+from hypothesis import HealthCheck, settings
+
+settings.register_profile(
+    "core",
+    deadline=None,
+    max_examples=int(os.environ.get("CLAWWEB_EXAMPLES", "60")),
+    print_blob=True,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
+)
+settings.load_profile("core")
