@@ -35,10 +35,9 @@ def own_token(name: str) -> str:
     return store.create_token(PROJECT, name, "operator")
 
 
-def starter_gone(wanted: bool) -> Callable[[], bool]:
-    """Whether the process that started this one has ended; always False where that is not wanted."""
-    parent = os.getppid()
-    return lambda: wanted and os.getppid() != parent
+def starter_gone(pid: int) -> Callable[[], bool]:
+    """Whether the process ``pid`` that started this one has ended; always False for 0."""
+    return lambda: pid != 0 and os.getppid() != pid
 
 
 def has_sessions(claw: ClawWeb, *, but: str) -> bool:

@@ -164,7 +164,7 @@ def start_demo(pace_s: float | None, data_dir: Path, *, environ: Mapping[str, st
         set_pace(data_dir, pace_s)
     with open(data_dir / "demo.log", "ab") as log:
         _child = subprocess.Popen(
-            [sys.executable, str(MANAGE), "demo", "--with-parent"],
+            [sys.executable, str(MANAGE), "demo", "--with-parent", str(os.getpid())],
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=log,

@@ -51,7 +51,7 @@ class Toolbox:
             return tool(call.args)
         except KeyError as error:
             return Result(f"missing or unknown: {error}", error=True)
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, re.error) as error:
             return Result(f"{type(error).__name__}: {error}", error=True)
 
     def _inside(self, path: str) -> Path:

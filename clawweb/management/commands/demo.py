@@ -29,7 +29,9 @@ class Command(BaseCommand):
             "--server", default="", help="address of a running ClawWeb (default: the local one)"
         )
         parser.add_argument("--token", default="", help="an operator's API token (default: one is made here)")
-        parser.add_argument("--with-parent", action="store_true", help="end when the starting process ends")
+        parser.add_argument(
+            "--with-parent", type=int, default=0, help="end when this parent process has ended"
+        )
 
     def handle(self, *args: Any, **options: Any) -> None:
         url = options["server"] or local.server_url()
