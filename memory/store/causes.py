@@ -11,14 +11,14 @@ Data = dict[str, Any]
 MAX_SENTENCE = 400  # characters
 
 
-def sentence(kind: str, fault_class: str, data: Data) -> str:
+def sentence(kind: str, fault_class: str, data: Data, numbers: Data | None = None) -> str:
     """What happened and why, for a ledger line of ``kind`` with the outcome's ``data``; '' if there is
-    nothing to say.
+    nothing to say. ``numbers`` are those of the turn's prompt, for a miss that no policy could avoid.
     """
     make = _SENTENCES.get(kind)
     text = make(data) if make else str(data.get("why") or data.get("reason") or "")
     if fault_class == "insufficient" and kind in _FAULTS:
-        text = _and(text, "no policy could have held it at this budget" + _over(data))
+        text = _and(text, "no policy could have held it" + _over(kind, data, numbers or {}))
     return one_line(text, MAX_SENTENCE)
 
 
@@ -30,36 +30,45 @@ def _number(value: Any) -> str:
     return f"{value:,}" if isinstance(value, int | float) else "?"
 
 
-def _over(data: Data) -> str:
-    required, window = data.get("required_tokens"), data.get("budget")
-    if isinstance(required, int) and isinstance(window, int):
-        return f": required set {required:,} > budget {window:,}"
-    short = data.get("insufficient_by")
-    return f": short by {short:,} tokens" if isinstance(short, int) and short else ""
+def _over(kind: str, data: Data, numbers: Data) -> str:
+    """By which sum the budget was too small: the required set's, or the whole floor's (observed demands,
+    repeats).
+    """
+    budget = numbers.get("page_budget", numbers.get("budget"))
+    by_floor = kind == "duplicate_tool" or (kind == "refetch" and not data.get("declared"))
+    name, tokens = ("floor", "floor_tokens") if by_floor else ("required set", "required_tokens")
+    need = numbers.get(tokens)
+    if isinstance(need, int) and isinstance(budget, int) and need > budget:
+        return f": {name} {need:,} > budget {budget:,}"
+    return " at this budget"
+
+
+_WHATS = {
+    "recorded": "stood in the harness's record",
+    "selection: unmet": "did not fit",
+    "selection: displaced": "displaced by other pages",
+    "selection: dropped": "dropped by the harness",
+    "left: superseded": "superseded by a newer version",
+    "left: retired": "retired",
+}
+_BOUNDARIES = ("compaction", "prune", "flush", "reset", "shutdown")
 
 
 def cause_text(cause: Any) -> str:
-    """What the outcome's ``cause`` {seq, turn, what} says."""
-    if not isinstance(cause, dict):
-        return ""
-    what = str(cause.get("what") or "")
+    """What the outcome's ``cause`` {seq, turn, what} says: "dropped by the compaction of turn 44"."""
+    what = str(cause.get("what") or "") if isinstance(cause, dict) else ""
     if not what:
         return ""
+    if what.split(" ")[0] in _BOUNDARIES:
+        said = f"dropped by the {what}"
+    else:
+        said = _WHATS.get(what) or what.removeprefix("selection: ").replace("_", " ")
     turn = cause.get("turn")
-    named = {
-        "compaction": "dropped by the compaction",
-        "prune": "dropped by the prune",
-        "flush": "dropped by the flush",
-        "reset": "dropped by the reset",
-        "shutdown": "lost at the shutdown",
-        "displaced": "displaced by other pages",
-        "unmet": "did not fit",
-        "dropped": "dropped by the harness",
-        "capped": "demoted by an operator",
-        "superseded": "superseded by a newer version",
-        "never": "was never in a prompt",
-    }.get(what, what.replace("_", " "))
-    return f"{named} of turn {turn}" if isinstance(turn, int) and turn > 0 else named
+    return (
+        said
+        if not isinstance(turn, int) or turn <= 0
+        else f"{said} {'of' if 'dropped by' in said else 'at'} turn {turn}"
+    )
 
 
 def _refetch(data: Data) -> str:
@@ -99,9 +108,17 @@ def _alert(data: Data) -> str:
     return _and(text, "the harness had dropped it" if data.get("caused_by_drop") else "")
 
 
+_WHYS = {
+    "sender": "the sender says so",
+    "write": "what it reads was written since",
+    "volatile": "the tool answers anew each time",
+    "superseded": "a newer version of its result exists",
+}
+
+
 def _refresh(data: Data) -> str:
-    why = str(data.get("why") or "").replace("_", " ")
-    return _and("the same call again; its answer may have changed", why)
+    why = str(data.get("why") or "")
+    return _and("the same call again; its answer may have changed", _WHYS.get(why, why.replace("_", " ")))
 
 
 def _page_in(data: Data) -> str:
@@ -111,7 +128,11 @@ def _page_in(data: Data) -> str:
 
 def _boundary(data: Data) -> str:
     before, after = data.get("tokens_before"), data.get("tokens_after")
-    sizes = f"{_number(before)} → {_number(after)} tokens" if before is not None or after is not None else ""
+    known = [_number(size) for size in (before, after) if size is not None]
+    sizes = f"{' → '.join(known)} tokens" + (
+        "" if len(known) == 2 else " before" if after is None else " after"
+    )
+    sizes = sizes if known else ""
     counts = [
         f"{_number(_count(data[name]))} {name}"
         for name in ("staged", "committed", "rejected", "lost", "kept", "dropped")

@@ -87,6 +87,8 @@ class _Builder:
         self.entries: list[dict[str, Any]] = []
         self.by_page: dict[str, dict[str, Any]] = {}
         self.calls: dict[str, dict[str, Any]] = {}
+        self.summaries: set[str] = set()
+        self.newer: dict[str, str] = {}  # page id → text of its newest version here
 
     def add(self, row: Event) -> None:
         while self.prompts and self.prompts[0][0] <= row.seq:
@@ -105,13 +107,15 @@ class _Builder:
         self._page(row, kind, page)
 
     def _page_updated(self, row: Event, body: dict[str, Any]) -> None:
-        known = self.by_page.get(body.get("page_id", ""))
-        if known is None or known["kind"] == "note":
-            return  # of an earlier span, or a file's new version: the table shows it
-        known["text"] = _full_text(body)
+        page_id = str(body.get("page_id", ""))
+        self.newer[page_id] = _full_text(body)
+        known = self.by_page.get(page_id)
+        if known is not None and known["kind"] in ("prompt", "answer", "summary"):
+            known["text"] = self.newer[page_id]  # it grew; a result's newer version is another result
 
     def _page(self, row: Event, kind: str, page: dict[str, Any]) -> None:
         page_id = str(page.get("page_id", ""))
+        kind = "summary" if page_id in self.summaries else kind
         title = one_line(str(page.get("title") or page_id), 300)
         entry = self._entry(row, kind, page_id=page_id, title=title, text=_full_text(page))
         self.by_page[page_id] = entry
@@ -140,14 +144,15 @@ class _Builder:
             known |= {"kind": "tool_result", "call_id": one_line(call_id, 200), "tool": tool, "error": error}
             return
         page_id = str(body.get("page_id") or "")
-        self._entry(
-            row, "tool_result", page_id=page_id, call_id=one_line(call_id, 200), tool=tool, error=error
-        )
+        text = self.newer.get(page_id, "")
+        named = {"page_id": page_id, "call_id": one_line(call_id, 200), "tool": tool}
+        self._entry(row, "tool_result", text=text, error=error, **named)
 
     def _boundary(self, row: Event, body: dict[str, Any]) -> None:
         trigger = body.get("trigger")
         title = str(body.get("kind", "boundary")) + (f" ({trigger})" if trigger else "")
         self._entry(row, "boundary", title=one_line(title, 300))
+        self.summaries.add(str(body.get("summary_page") or ""))
         summary = self.by_page.get(body.get("summary_page") or "")
         if summary is not None:
             summary["kind"] = "summary"

@@ -46,6 +46,8 @@ class Projection:
         self.act_changes: dict[int, dict[str, Any]] = {}  # of acts whose row stands already
         self.prompts: dict[str, Prompt] = {}
         self.texts: list[PageText] = []
+        self.title = ""  # told by the record: the newest one serves
+        self.first_words = ""  # of the session's first dialogue page: serves where no title is told
         self.page_seqs: dict[str, int] = {}  # page id → the event that last changed its row
         self.completed: list[
             tuple[bytes | None, str, bool, int]
@@ -62,6 +64,7 @@ class Projection:
             self._act_row(row, body, rejected)
         if rejected is None:
             self._texts(row, body)
+            self._titles(row, body)
         self._outcomes(row, outcomes)
 
     def add_skipped(self, row: Event, outcomes: list[Outcome]) -> None:
@@ -89,6 +92,14 @@ class Projection:
         if row.kind in TEXT_KINDS:
             page_id = body["page"]["page_id"] if row.kind == "page_created" else body["page_id"]
             self.texts.append(PageText(session_id=self.pk, page_id=page_id, seq=row.seq))
+
+    def _titles(self, row: Event, body: dict[str, Any]) -> None:
+        if row.kind == "noted" and body.get("what") == "title":
+            data = body.get("data")
+            told = str(data.get("title") or "") if isinstance(data, dict) else ""
+            self.title = one_line(told, 200) or self.title
+        elif row.kind == "page_created" and not self.first_words and body["page"]["type"] == "conversation":
+            self.first_words = one_line(str(body["page"].get("title") or ""), 200)
 
     def _outcomes(self, row: Event, outcomes: list[Outcome]) -> None:
         if not outcomes:

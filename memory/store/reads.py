@@ -325,30 +325,35 @@ def boundaries(session_id: str, side: str = "primary") -> list[LedgerRow]:
 
 
 def _ledger_rows(session_id: str, rows: list[LedgerEntry]) -> list[LedgerRow]:
-    datas = [json.loads(row.data) for row in rows]
-    named = {row.page_id for row in rows if row.page_id}
+    pk = session_pk(session_id)
     titles: dict[str, str] = {}
-    for some in chunks(named, 500):
-        pairs = Page.objects.filter(session_id=session_pk(session_id), page_id__in=some)
+    for some in chunks({row.page_id for row in rows if row.page_id}, 500):
+        pairs = Page.objects.filter(session_id=pk, page_id__in=some)
         titles |= dict(pairs.values_list("page_id", "title"))
-    return [
-        LedgerRow(
-            side=row.side,
-            seq=row.seq,
-            idx=row.idx,
-            turn=row.turn,
-            kind=row.kind,
-            fault_class=row.fault_class,
-            exact=row.exact,
-            page_id=row.page_id,
-            page_title=titles.get(row.page_id, display(row.page_id, 200)),
-            tokens=row.tokens,
-            at=row.at,
-            data=data,
-            sentence=sentence(row.kind, row.fault_class, data),
-        )
-        for row, data in zip(rows, datas, strict=True)
-    ]
+    numbers: dict[tuple[str, int], dict[str, Any]] = {}
+    for some in chunks({row.turn for row in rows if row.fault_class == "insufficient"}, 500):
+        found = Turn.objects.filter(session_id=pk, turn__in=some).values_list("side", "turn", "numbers")
+        numbers |= {(side, turn): json.loads(text) for side, turn, text in found}
+    return [_ledger_row(row, titles, numbers.get((row.side, row.turn))) for row in rows]
+
+
+def _ledger_row(row: LedgerEntry, titles: dict[str, str], numbers: dict[str, Any] | None) -> LedgerRow:
+    data = json.loads(row.data)
+    return LedgerRow(
+        side=row.side,
+        seq=row.seq,
+        idx=row.idx,
+        turn=row.turn,
+        kind=row.kind,
+        fault_class=row.fault_class,
+        exact=row.exact,
+        page_id=row.page_id,
+        page_title=titles.get(row.page_id, display(row.page_id, 200)),
+        tokens=row.tokens,
+        at=row.at,
+        data=data,
+        sentence=sentence(row.kind, row.fault_class, data, numbers),
+    )
 
 
 def turns(session_id: str, side: str = "primary", after_turn: int = 0, limit: int = 5000) -> list[TurnRow]:

@@ -15,6 +15,7 @@ from memory.models import (
     Page,
     PageText,
     Prompt,
+    Session,
     Snapshot,
     Turn,
 )
@@ -30,6 +31,10 @@ _PAGE_FIELDS: Final = [
 def write(work: Projection, pages: list[Page], snapshot: bytes | None) -> None:
     """Writes everything that the batch changed, but the session's own row."""
     pk = work.pk
+    if work.title:
+        Session.objects.filter(pk=pk).update(title=work.title)
+    elif work.first_words:
+        Session.objects.filter(pk=pk, title="").update(title=work.first_words)
     if work.completed:
         with connection.cursor() as cursor:
             cursor.executemany(
