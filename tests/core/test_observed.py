@@ -1,0 +1,199 @@
+"""Sessions that we only read: residency as the record shows it, the unseen segment, and the shadow beside it."""
+
+from __future__ import annotations
+
+from memory.core import page_view, session_view
+from tests.core.cast import Session, faults, of
+
+
+def watched(**started: object) -> Session:
+    session = Session("observed", **{"window": 1000, "shadow_policy": "clawvm", **started})  # type: ignore[arg-type]
+    session.add("rule", "constraint", tokens={"structured": 20, "full": 60})
+    session.add("a")
+    session.add("b")
+    session.prompt()
+    return session
+
+
+def test_a_page_is_full_from_the_next_prompt_on() -> None:
+    session = watched()
+    session.add("c")
+    assert session.fidelity("c") == "absent"
+    session.prompt()
+    assert session.fidelity("c") == "full"
+    assert of(session.prompt(), "residency") == []  # only what changed is written
+
+
+def test_compaction_drops_what_is_not_preserved() -> None:
+    """At the next prompt; the pages stay in the table, the shadow keeps them, the rule's loss is two faults."""
+    session = watched()
+    session.add("summary", "conversation")
+    (boundary,) = of(session.boundary("compaction", preserved=["b"], summary_page="summary"), "boundary")
+    assert (boundary.data["kept"], boundary.data["dropped"]) == (["b", "summary"], ["rule", "a"])
+    assert session.fidelity("a") == "full"  # as the last prompt held it
+    told = session.prompt()
+    assert [session.fidelity(p) for p in ("rule", "a", "b", "summary")] == [
+        "absent",
+        "absent",
+        "full",
+        "full",
+    ]
+    assert faults(told) == [
+        ("pinned_invariant_miss", "rule", "policy"),
+        ("post_compaction_bootstrap", "rule", "policy"),
+    ]
+    assert faults(told, "shadow") == []
+    assert session.fidelity("a", "shadow") == "full"
+    view = page_view(session.state, "a")
+    assert view is not None
+    assert (view.status, view.primary.reason) == ("live", "dropped")
+    (missing,) = faults(session.prompt())  # one a page and prompt, as published
+    assert missing == ("pinned_invariant_miss", "rule", "policy")
+
+
+def test_prune_leaves_a_pointer_only_where_it_resolves() -> None:
+    session = watched()
+    session.add("gone", resolvable=False)
+    session.prompt()
+    session.boundary("prune", dropped=["a", "gone"])
+    session.prompt()
+    assert (session.fidelity("a"), session.fidelity("gone"), session.fidelity("b")) == (
+        "pointer",
+        "absent",
+        "full",
+    )
+    assert [o.kind for o in of(session.demand("a"), "page_in")] == ["page_in"]
+    assert faults(session.demand("gone")) == [("refetch", "gone", "policy")]
+
+
+def test_reset_drops_all_but_what_is_loaded_again() -> None:
+    session = watched()
+    session.boundary("reset")
+    session.update("rule", durable=True)
+    session.prompt()
+    assert [session.fidelity(p) for p in ("rule", "a", "b")] == ["full", "absent", "absent"]
+
+
+def test_unseen_is_what_the_record_counts_beyond_ours() -> None:
+    session = watched()
+    (prompt,) = of(session.prompt(recorded_tokens=700, unseen_items={"system": 400}), "prompt")
+    assert prompt.data["unseen_tokens"] == 700 - 260
+    assert prompt.data["tokens_used"] == 700
+    assert session_view(session.state).unseen_items == {"system": 400}
+    shadow = of(session.outcomes, "prompt", "shadow")[-1]
+    assert shadow.data["budget"] == 1000 - 440
+    (prompt,) = of(session.prompt(recorded_tokens=100), "prompt")
+    assert (prompt.data["unseen_tokens"], prompt.data["excess_tokens"]) == (0, 160)
+
+
+def test_old_copies_are_stale_until_a_boundary_drops_them() -> None:
+    """An updated page stands twice in the harness's prompt: once as the page, once as stale tokens."""
+    session = watched()
+    session.update("a", 120)
+    (prompt,) = of(session.prompt(recorded_tokens=500), "prompt")
+    assert (prompt.data["stale_tokens"], prompt.data["resident_tokens"]) == (100, 60 + 120 + 100)
+    assert prompt.data["unseen_tokens"] == 500 - 280 - 100
+    session.feed("page_superseded", page_id="b")
+    (prompt,) = of(session.prompt(), "prompt")
+    assert (prompt.data["stale_tokens"], session.fidelity("b")) == (200, "absent")
+    session.boundary("compaction")
+    (prompt,) = of(session.prompt(), "prompt")
+    assert prompt.data["stale_tokens"] == 0
+
+
+def test_two_updates_between_prompts_leave_two_copies() -> None:
+    session = watched()
+    session.update("a", 120)
+    session.update("a", 130)
+    (prompt,) = of(session.prompt(), "prompt")
+    assert (prompt.data["stale_tokens"], prompt.data["resident_tokens"]) == (220, 60 + 130 + 100)
+
+
+def test_retired_page_leaves_no_copy() -> None:
+    """A rewind takes the page out of the prompt."""
+    session = watched()
+    session.feed("page_retired", page_id="b")
+    (prompt,) = of(session.prompt(), "prompt")
+    assert (prompt.data["stale_tokens"], session.fidelity("b")) == (0, "absent")
+
+
+def test_repeat_caused_by_the_drop_is_not_charged_to_the_shadow() -> None:
+    session = watched()
+    session.call("read:a", "a")
+    session.boundary("compaction")
+    session.prompt()
+    told = [*session.demand("a"), *session.call("read:a")]
+    assert faults(told) == [("refetch", "a", "policy"), ("duplicate_tool", "a", "policy")]
+    (hit,) = of(told, "hit", "shadow")
+    (alert,) = of(told, "alert", "shadow")
+    assert hit.data["caused_by_drop"] is alert.data["caused_by_drop"] is True
+    shadow = session_view(session.state).shadow
+    assert shadow is not None
+    assert (shadow.alerts, shadow.faults) == (0, {})
+
+
+def test_cause_of_a_refetch_is_the_boundary() -> None:
+    session = watched()
+    session.boundary("compaction")
+    seq = session.state.seq
+    session.prompt()
+    (fault,) = of(session.demand("a"), "fault")
+    assert fault.data["cause"] == {"seq": seq, "turn": 1, "what": "compaction"}
+
+
+def test_operators_move_only_the_shadow() -> None:
+    """A pin is shown on both; the primary is judged by its own pins and no receipt is due."""
+    session = watched()
+    told = session.feed("operator_pin", "operator:ann", page_ids=["a"])
+    told += session.feed("operator_demote", "operator:ann", page_ids=["b"])
+    assert {o.data["reach"] for o in of(told, "act")} == {"shadow"}
+    assert of(told, "receipt") == []
+    session.boundary("compaction")
+    told = session.prompt()
+    assert ("pinned_invariant_miss", "a", "policy") not in faults(told)
+    assert (session.fidelity("b"), session.fidelity("b", "shadow")) == ("absent", "pointer")
+    view = page_view(session.state, "a")
+    assert view is not None
+    assert view.pin == "hard"
+
+
+def test_dirty_page_not_at_full_after_a_compaction_is_lost() -> None:
+    session = watched()
+    session.update("a")  # not durable
+    session.update("b", durable=True)
+    session.boundary("compaction")
+    told = session.prompt()
+    assert ("flush_miss", "a", "policy") in faults(told)
+    assert ("flush_miss", "b", "policy") not in faults(told)
+    assert faults(told, "shadow") == []
+
+
+def test_prompts_of_the_wrong_kind_are_rejected() -> None:
+    session = watched()
+    session.feed("prompt_requested", request_id="x")
+    assert "observed" in session.refused()
+    enforced = Session(budget=10)
+    enforced.feed("prompt_observed", request_id="x")
+    assert "enforced" in enforced.refused()
+
+
+def test_same_request_id_is_rejected() -> None:
+    session = watched()
+    session.feed("prompt_observed", request_id="p1")
+    assert "p1" in session.refused()
+
+
+def test_a_second_start_changes_nothing() -> None:
+    session = watched()
+    (told,) = session.feed("session_started", harness="x", mode="observed", resumed_from="s0")
+    assert told.data["resumed"] is True
+    assert session_view(session.state).harness == "test"
+
+
+def test_unknown_policies_are_rejected() -> None:
+    session = Session(policy="clawweb")
+    assert "clawweb" in session.refused()
+    session = Session("observed", shadow_policy="nonsense")
+    assert "nonsense" in session.refused()
+    session.add("a")
+    assert "not started" in session.refused()
