@@ -51,7 +51,7 @@ def _number(value: str | None, default: int, highest: int) -> int:
 
 
 def _one_of(value: str | None, allowed: Collection[str], default: str) -> str:
-    return value if value in allowed else default
+    return value if value is not None and value in allowed else default
 
 
 @dataclass(frozen=True, slots=True)

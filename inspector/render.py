@@ -7,6 +7,7 @@ client skips what lies between, and a client that comes back simply has nothing 
 
 from __future__ import annotations
 
+import re
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Collection, Hashable, Mapping
@@ -81,6 +82,11 @@ def html(name: str, context: Mapping[str, Any]) -> str:
     return render_to_string(f"{PANELS}{name}.html", dict(context)).strip()
 
 
+def compact(name: str, context: Mapping[str, Any]) -> str:
+    """``html`` without the templates' indentation; for items that hold no text of several lines."""
+    return re.sub(r"\n\s+", "\n", html(name, context))
+
+
 def safe(items: list[tuple[str, str]]) -> list[SafeString]:
     """Rendered items for a template: they come out of our own templates, already escaped."""
     return [mark_safe(item) for _, item in items]  # noqa: S308
@@ -91,13 +97,13 @@ def row_items(found: Picture) -> list[tuple[str, str]]:
     for row in found.rows:
         key = (found.session.id, row.view.page_id, row.changed_seq, found.look.side)
         context = table.row(row, found.look)
-        items.append((context["id"], _rows.get(key, lambda c=context: html("row", {"row": c}))))  # type: ignore[misc]
+        items.append((context["id"], _rows.get(key, lambda c=context: compact("row", {"row": c}))))  # type: ignore[misc]
     return items
 
 
 def line_items(found: Picture) -> list[tuple[str, str]]:
     lines = [ledger.line(row, found.look) for row in found.ledger]
-    return [(line["id"], html("line", {"line": line})) for line in lines]
+    return [(line["id"], compact("line", {"line": line})) for line in lines]
 
 
 def entry_items(found: Picture) -> list[tuple[str, str]]:
@@ -159,7 +165,7 @@ def session_fragments(rows: list[SessionRow], context: Mapping[str, Any]) -> Fra
     made = Fragments()
     made.panels["sessions-bar"] = html("sessions_bar", {"list": context})
     items = [sessions.row(row) for row in rows]
-    made.lists["session-rows"] = [(item["id"], html("session_row", {"row": item})) for item in items]
+    made.lists["session-rows"] = [(item["id"], compact("session_row", {"row": item})) for item in items]
     return made
 
 

@@ -1,0 +1,232 @@
+"""Panels: what was read → what is shown."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from inspector.panels import acts, conversation, drawer, head, held, ledger, table, window_map
+from inspector.queries import Look, Picture, picture
+from memory import store
+from memory.core.types import Fidelity, Pin
+from memory.store import ActRow, Entry
+from tests.inspector.cast import row, session, side, small, view
+
+
+def look_at(session_id: str, look: Look | None = None, role: str = "operator") -> Picture:
+    found = store.session_row(session_id)
+    assert found is not None
+    parts = ("head", "map", "table", "drawer", "ledger", "talk")
+    return picture(found, look or Look(), parts, role)
+
+
+def percent(text: str) -> float:
+    return float(text.rstrip("%"))
+
+
+@pytest.mark.django_db
+def test_the_map_fills_the_bar_exactly() -> None:
+    """Cells and free space lie side by side and make 100 %, in both sides."""
+    found = look_at(session(), Look(side="both"))
+    bars = window_map.context(found)["bars"]
+    assert [bar["side"] for bar in bars] == ["primary", "shadow"]
+    for bar in bars:
+        at = 0.0
+        for cell in bar["cells"]:
+            assert percent(cell.x) == pytest.approx(at, abs=0.02)
+            at += percent(cell.width)
+        assert at + percent(bar["free_width"]) == pytest.approx(100, abs=0.1)
+        assert sum(cell.tokens for cell in bar["cells"]) + bar["free"] == bar["limit"]
+
+
+def test_thin_neighbours_of_one_type_are_drawn_together_and_counted() -> None:
+    """A thousand small pages are a few cells, and none of their tokens is lost."""
+    pages = [view(f"p{n}", order=n, primary=side(tokens=5)) for n in range(1_000)]
+    pieces = window_map.page_pieces([*pages, view("big", order=2_000, primary=side(tokens=9_000))], "primary")
+    merged = window_map.merge_thin(pieces, 100_000)
+    assert len(merged) == 2
+    assert sum(p.tokens for p in merged) == 14_000
+    assert "1,000 small evidence pages" in merged[0].title
+
+
+def test_what_is_absent_has_no_cell() -> None:
+    assert window_map.page_pieces([view(primary=side(Fidelity.ABSENT, 0))], "primary") == []
+
+
+def test_chips_tell_held_floor_and_missing() -> None:
+    """Also where the minimum's own representation was not made: the next higher one serves."""
+    page = view(tokens={Fidelity.STRUCTURED: 20, Fidelity.FULL: 90}, primary=side(Fidelity.STRUCTURED, 20))
+    css = [chip.css for chip in table.chips(page, page.primary)]
+    assert css == ["none", "floor now", "none", ""]
+
+
+def test_the_sparkline_is_in_place_whatever_the_turn() -> None:
+    """The bar of the newest turn stands at the right end once the browser has moved it."""
+    (left,) = table.demand_bars(side(demand_turns=(123,)))
+    assert left + table.spark_shift(123) == (table.SPARK_TURNS - 1) * table.STEP
+
+
+def test_a_row_does_not_depend_on_filters() -> None:
+    """So its HTML can be kept for everybody."""
+    item = row()
+    assert table.row(item, Look()) == table.row(item, Look(sort="tokens", text="x", kind="faults", limit=7))
+
+
+@pytest.mark.parametrize(
+    ("pages", "said"),
+    [
+        ([view("r", "constraint"), view("b", "bootstrap")], ["rules 2 of 2 held"]),
+        (
+            [view("r", "constraint", primary=side(Fidelity.ABSENT, 0)), view("b", "bootstrap")],
+            ["rules 1 of 2 held, not: r"],
+        ),
+        ([view("p", "plan", primary=side(Fidelity.ABSENT, 0))], ["plan no longer held: p"]),
+        ([view("p", "plan", primary=side(Fidelity.POINTER, 4))], ["plan held, as pointer"]),
+        ([view("read:a", primary=side(Fidelity.ABSENT, 0)), view("read:b")], ["1 of 2 files no longer held: read:a"]),
+        ([view("bash:1", primary=side(Fidelity.ABSENT, 0))], []),
+    ],
+)
+def test_held_answers_the_first_question(pages: list[Any], said: list[str]) -> None:
+    checks = [held.rules_check(pages, "primary"), held.plan_check(pages, "primary"), held.files_check(pages, "primary")]
+    assert [c.text for c in checks if c] == said
+
+
+@pytest.mark.django_db
+def test_the_two_truths_are_never_mixed() -> None:
+    """Each side's figures are its own; the comparison names both."""
+    found = look_at(session(), Look(side="both"))
+    shown = head.context(found)
+    assert [name for name, _ in shown["figure_rows"]] == ["primary", "shadow"]
+    assert shown["compare"].startswith("as it was: ")
+    assert "under ClawVM with" in shown["compare"]
+    alone = look_at(small("alone", started={"harness": "mine", "mode": "enforced", "budget": 600}), Look(side="both"))
+    assert alone.look.side == "primary"  # no shadow is computed: none is pretended
+    assert head.context(alone)["compare"] == ""
+
+
+@pytest.mark.django_db
+def test_insufficiency_says_by_how_much_and_because_of_which_pages() -> None:
+    """A budget smaller than the floor."""
+    from tests.memory.cast import page, prompt
+
+    events = [page("rules", "Never do this. " * 200, "bootstrap", title="The long rules"), prompt(1)]
+    started = {"harness": "mine", "mode": "enforced", "budget": 50}
+    notices = head.notices(look_at(session("tight", events, started=started)))
+    assert len(notices) == 1
+    assert notices[0]["text"].startswith("insufficient by ")
+    assert "of 50" in notices[0]["text"]
+    assert "The long rules" in notices[0]["text"]
+
+
+@pytest.mark.django_db
+def test_rejected_events_are_counted_where_one_sees_them() -> None:
+    assert any("rejected" in n["text"] for n in head.notices(look_at(session())))
+
+
+@pytest.mark.parametrize(
+    ("mode", "act", "words"),
+    [
+        ("enforced", "demote", "enforced"),
+        ("injected", "pin", "injected"),
+        ("injected", "demote", "shadow"),
+        ("observed", "pin", "shadow"),
+    ],
+)
+def test_reach_never_promises_more_than_the_harness_allows(mode: str, act: str, words: str) -> None:
+    assert acts.reach(mode, act) == words
+
+
+ACT = ActRow(
+    seq=7,
+    kind="operator_pin",
+    actor="operator:ann",
+    page_ids=("p",),
+    state="applied",
+    why="",
+    reach="enforced",
+    turn=4,
+    receipt="",
+    receipt_turn=None,
+    receipt_how="",
+    reason="",
+    at="",
+)
+
+
+@pytest.mark.parametrize(
+    ("changes", "text", "receipt", "tone"),
+    [
+        ({"state": "pending", "turn": None}, "pin by ann: pending", "", ""),
+        ({}, "pinned at turn 4 by ann", "", "good"),
+        ({"receipt": "due"}, "pinned at turn 4 by ann", "receipt due at the next prompt", "good"),
+        ({"receipt": "seen", "receipt_turn": 5}, "pinned at turn 4 by ann", "receipt: seen in prompt 5", "good"),
+        (
+            {"receipt": "missing", "receipt_turn": 5},
+            "pinned at turn 4 by ann",
+            "ALARM: prompt 5 should hold it and does not",
+            "bad",
+        ),
+        ({"state": "refused", "why": "below its floor"}, "pin refused: below its floor", "", "bad"),
+        ({"reach": "shadow"}, "pinned at turn 4 by ann", "shadow only: no prompt was changed", "good"),
+    ],
+)
+@pytest.mark.django_db
+def test_an_act_is_told_as_it_stands(changes: dict[str, Any], text: str, receipt: str, tone: str) -> None:
+    told = acts.told(replace(ACT, **changes), look_at(small()))
+    assert (told["text"], told["receipt"], told["tone"]) == (text, receipt, tone)
+
+
+@pytest.mark.django_db
+def test_a_viewer_sees_no_buttons() -> None:
+    session_id = small()
+    assert [b["act"] for b in acts.buttons(look_at(session_id, Look(page="file")))] == ["pin", "restore", "demote"]
+    viewer = look_at(session_id, Look(page="file"), role="viewer")
+    assert acts.buttons(viewer) == []
+    assert not acts.told(ACT, viewer)["undo"]
+
+
+def test_a_demotion_offers_nothing_below_the_floor() -> None:
+    page = view(min_fidelity=Fidelity.STRUCTURED, tokens={Fidelity(n): n * 10 for n in (1, 2, 3, 4)})
+    assert [value for value, _ in acts.choices("demote", page)] == ["structured", "compressed", "full"]
+    assert acts.body("demote", page, "pointer", "", None)["cap"] == "structured"
+    with pytest.raises(ValueError):
+        acts.body("pin", page, "very hard", "", None)
+
+
+@pytest.mark.django_db
+def test_long_texts_are_cut_and_say_so() -> None:
+    from tests.memory.cast import page, prompt
+
+    session_id = session("long", [page("big", "word " * 10_000), prompt(1)])
+    shown = drawer.context(look_at(session_id, Look(page="big", rep="full")))
+    assert len(shown["text"]) == drawer.TEXT_LIMIT
+    assert shown["cut"]
+    assert shown["length"] >= 49_999  # all of it is counted
+    assert shown["chosen"] == "full"
+
+
+@pytest.mark.django_db
+def test_the_ledger_is_newest_first_and_merges_both_sides() -> None:
+    found = look_at(session(), Look(side="both"))
+    seqs = [line["row"].seq for line in ledger.context(found)["lines"]]
+    assert seqs == sorted(seqs, reverse=True)
+    assert {line["row"].side for line in ledger.context(found)["lines"]} == {"primary", "shadow"}
+
+
+@pytest.mark.parametrize(
+    ("entry", "said"),
+    [
+        (Entry("prompt", 1, 1, fidelity="full"), ("", False)),
+        (Entry("answer", 1, 1, fidelity="absent"), ("no longer in the context", True)),
+        (Entry("tool_result", 1, 1, fidelity="pointer"), ("held as pointer", False)),
+        (Entry("boundary", 1, 1), ("", False)),
+    ],
+)
+def test_the_conversation_shades_what_the_agent_no_longer_knows(entry: Entry, said: tuple[str, bool]) -> None:
+    assert conversation.held_words(entry, "primary") == said
+
+
+def test_hard_pins_are_offered_their_way_back() -> None:
+    assert view(pin=Pin.HARD).pin == "hard"
