@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import os
+import warnings
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 
@@ -22,6 +23,9 @@ from memory import store, stream
 websocket_urlpatterns: list[Any] = []
 if importlib.util.find_spec("inspector.consumers"):
     from inspector.routing import websocket_urlpatterns
+
+# WhiteNoise hands files over as ordinary iterators; reading a small file at once is what we want.
+warnings.filterwarnings("ignore", message="StreamingHttpResponse must consume synchronous iterators")
 
 stream.configure_applied(database_sync_to_async(store.applied_seqs))
 
