@@ -14,7 +14,8 @@ from memory.core.pages import NEXT, POINTER_TYPES, SERVES, TYPE_RANK, Page
 from memory.core.policies import Policy
 from memory.core.types import PIN_RANK, ChangeReason, PageStatus
 
-Candidate = tuple[float, str, int, int]  # gain, page_id, fidelity it leads to, table order
+Candidate = tuple[float, str, int, int, int, int]  # gain, page_id, fidelity, table order, fidelity below, tokens
+Place = tuple[float, float, int, int, int]  # -recompute_cost, -base_utility, table order, fidelity, tokens
 
 UNLIMITED = 10**15  # tokens, where no budget is known
 
@@ -28,13 +29,13 @@ class Required(NamedTuple):
 
 
 class Selection(NamedTuple):
-    """What is resident: by table order. ``how``: reason of every page above absent, by order."""
+    """What is resident, by table order. ``floor``: the same after phase 1. ``how``: why what is required is there."""
 
     fidelity: bytearray
     tokens_used: int
     unmet: list[int]
     how: dict[int, ChangeReason]
-    upgraded: set[int]
+    floor: bytes
 
 
 def required_pages(
@@ -84,8 +85,9 @@ class SelectionIndex:
         self.cold = sorted(c for page in pages if page.order not in hot for c in self.candidates(page, 0.0))
 
     @staticmethod
-    def _place(page: Page) -> tuple[float, float, int]:
-        return (-page.recompute_cost, -page.base_utility, page.order)
+    def _place(page: Page) -> Place:
+        lowest = NEXT[page.mask][0]
+        return (-page.recompute_cost, -page.base_utility, page.order, lowest, page.tokens[lowest])
 
     def candidates(self, page: Page, recency: float, future: float = 0.0) -> list[Candidate]:
         """Every single step up through the representations the page has, from absent on."""
@@ -97,7 +99,8 @@ class SelectionIndex:
         found = []
         at, step = 0, after[0]
         while step:
-            found.append((worth / (row[step] - row[at]), page_id, step, order))
+            extra = row[step] - row[at]
+            found.append((worth / extra, page_id, step, order, at, extra))
             at, step = step, after[step]
         return found
 
@@ -105,8 +108,7 @@ class SelectionIndex:
         if page.type in POINTER_TYPES:
             insort(self.prefetch, self._place(page))
         if page.order not in self.hot:
-            for candidate in self.candidates(page, 0.0):
-                insort(self.cold, candidate)
+            self.chill(page)
 
     def leave(self, page: Page) -> None:
         """Before the page changes: its entries are found by working them out again."""
@@ -131,7 +133,7 @@ class SelectionIndex:
         future: Mapping[int, float] | None = None,
     ) -> Selection:
         """One fidelity per page for a budget in tokens."""
-        policy, pages = self.policy, table.pages
+        pages = table.pages
         fidelity = bytearray(len(pages))
         how: dict[int, ChangeReason] = {}
         unmet: list[int] = []
@@ -145,67 +147,51 @@ class SelectionIndex:
                 how[order] = reason
             else:
                 unmet.append(order)
-        if policy.prefetch:
-            for _, _, order in self.prefetch:
-                if not fidelity[order]:
-                    page = pages[order]
-                    lowest = NEXT[page.mask][0]
-                    extra = page.tokens[lowest]
-                    if extra <= room:
-                        room -= extra
-                        fidelity[order] = lowest
-                        how[order] = ChangeReason.PREFETCHED
-        upgraded: set[int] = set()
-        if policy.upgrades and room > 0:
-            room = self._upgrade(table, fidelity, room, upgraded, future)
-        return Selection(fidelity, budget - room, unmet, how, upgraded)
+        if self.policy.prefetch:
+            for _, _, order, lowest, extra in self.prefetch:
+                if extra <= room and not fidelity[order]:
+                    room -= extra
+                    fidelity[order] = lowest
+        floor = bytes(fidelity)
+        if self.policy.upgrades and room > 0:
+            for _, _, step, order, at, extra in reversed(self._ordered(table, future)):
+                if extra <= room and fidelity[order] == at:
+                    room -= extra
+                    fidelity[order] = step
+                    if not room:
+                        break
+        return Selection(fidelity, budget - room, unmet, how, floor)
 
-    def _upgrade(
-        self,
-        table: PageTable,
-        fidelity: bytearray,
-        room: int,
-        upgraded: set[int],
-        future: Mapping[int, float] | None,
-    ) -> int:
-        """Phase 2; gives the room left. A candidate applies if the page stands exactly one step below it."""
-        pages, live = table.pages, table.live
-        ordered = self.cold
-        warm = self.hot
+    def _ordered(self, table: PageTable, future: Mapping[int, float] | None) -> list[Candidate]:
+        """All candidates, ascending; those of pages with recency (or a known future) weighed now."""
+        cold, warm = self.cold, self.hot
         if future:
-            cold = [c for c in ordered if c[3] not in future]
-            warm = {**self.hot, **{order: self.hot.get(order, 0.0) for order in future}}
-        else:
-            cold = ordered
-        if warm:
-            weighed = [
-                c
-                for order, recency in warm.items()
-                if order in live
-                for c in self.candidates(pages[order], recency, future.get(order, 0.0) if future else 0.0)
-            ]
-            weighed.sort()
-            ordered = cold + weighed
-            ordered.sort()  # two sorted runs: one merge
-        for _, _, step, order in reversed(ordered):
-            at = fidelity[order]
-            if at < step:
-                page = pages[order]
-                if NEXT[page.mask][at] == step:
-                    extra = page.tokens[step] - page.tokens[at]
-                    if extra <= room:
-                        room -= extra
-                        fidelity[order] = step
-                        upgraded.add(order)
-                        if not room:
-                            break
-        return room
+            cold = [candidate for candidate in cold if candidate[3] not in future]
+            warm = {**dict.fromkeys(future, 0.0), **self.hot}
+        if not warm:
+            return cold
+        pages, live = table.pages, table.live
+        weighed: list[Candidate] = []
+        for order, recency in warm.items():
+            if order in live:
+                bonus = future.get(order, 0.0) if future else 0.0
+                weighed += self.candidates(pages[order], recency, bonus)
+        weighed.sort()
+        merged: list[Candidate] = []
+        start = 0
+        for candidate in weighed:
+            end = bisect_left(cold, candidate, start)
+            merged += cold[start:end]
+            merged.append(candidate)
+            start = end
+        merged += cold[start:]
+        return merged
 
 
 def reason_of(selection: Selection, order: int, fell: bool) -> ChangeReason:
     """Why a page's fidelity changed: by the last thing that moved it."""
     if fell:
         return ChangeReason.UNMET if order in selection.unmet else ChangeReason.DISPLACED
-    if order in selection.upgraded:
+    if selection.fidelity[order] > selection.floor[order]:
         return ChangeReason.UPGRADED
-    return selection.how.get(order, ChangeReason.UPGRADED)
+    return selection.how.get(order, ChangeReason.PREFETCHED)
