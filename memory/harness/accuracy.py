@@ -1,18 +1,20 @@
 """How near our counts come to what the provider recorded, for a recorded Claude Code session.
 
-Per prompt we know the provider's size. Ours is made of what the record shows (pages by o200k_base, which is not
-the model's tokenizer) and of what it does not show. Items:
+Per prompt we know the provider's size. Ours is made of what the record shows (pages by o200k_base, which is
+not the model's tokenizer) and of what it does not show. Items:
 
 - *unseen base*: the first call's recorded size less what the record shows of it (system, tools, CLAUDE.md);
 - *pages*: our count of everything that stands in the context, old copies included;
-- *tokenizer*, *thinking*, *frames*: the model's tokenizer gives more tokens for the same text, kept thinking is
-  longer than its recorded (summarised) text, and every call and result is framed. The three factors are fitted
-  per session on the growth from call to call (least squares, calls beside a boundary left out, outliers trimmed);
+- *tokenizer*, *thinking*, *frames*: the model's tokenizer gives more tokens for the same text, kept thinking
+  is longer than its recorded (summarised) text, and every call and result is framed. The three factors are
+  fitted per session on the growth from call to call (least squares, calls beside a boundary left out,
+  outliers trimmed);
 - *files attached again*: after a compaction the program attaches up to five files read last, at most 5,000
-  tokens each. Versions before 2.1.11x do not record it, so it is estimated from what the record shows of them.
+  tokens each. Older versions (before 2.1.11x) do not record it; it is
+  estimated from what the record says of these files.
 
-What is left is the residual. Where it jumps from one call to the next by more than ``STEP`` tokens and no record
-says why (a resumed program, a loss that was not written down), the jump is listed as a *step*.
+What is left is the residual. Where it jumps from one call to the next by more than ``STEP`` tokens and no
+record says why (a resumed program, a loss that was not written down), the jump is listed as a *step*.
 """
 
 from __future__ import annotations

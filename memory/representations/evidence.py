@@ -7,11 +7,8 @@ from typing import Any, Final
 
 from memory.representations.text import cut, head_tail, one_line, plain, repeats_folded
 
-_KEY = re.compile(
-    r"error|fail|exception|traceback|panic|fatal|warning|denied|not found|cannot|assert|undefined"
-    r"|\bpassed\b|\bexit",
-    re.IGNORECASE,
-)
+_WEAK = re.compile(r"warning|cannot|assert|undefined|\bpassed\b|\bexit|\btotal\b", re.IGNORECASE)
+_KEY = re.compile(r"error|fail|exception|traceback|panic|fatal|denied|not found", re.IGNORECASE)
 _OUTLINE = re.compile(
     r"(?:\d+[→\t: ]\s?)?\s{0,8}(?:export |public |private |static |async |pub |abstract )*"
     r"(?:def|class|func|function|fn|struct|interface|enum|trait|impl|type|module|namespace|const|#{1,4}) "
@@ -24,24 +21,29 @@ SCAN_LIMIT: Final = 400_000  # characters searched for key lines from each end
 
 
 def key_lines(text: str, limit: int = KEY_LINES) -> list[str]:
-    """The lines that say how it went (errors, failures, totals): the first ones, and the last."""
+    """The lines that say how it went: errors and failures first, then warnings and totals while there is room."""
     if len(text) > 2 * SCAN_LIMIT:
         text = text[:SCAN_LIMIT] + "\n" + text[-SCAN_LIMIT:]
+    found = _lines_with(_KEY, text, limit)
+    if len(found) < limit:
+        found += [line for line in _lines_with(_WEAK, text, limit) if line not in found][: limit - len(found)]
+    return found
+
+
+def _lines_with(pattern: re.Pattern[str], text: str, limit: int) -> list[str]:
+    """The first ``limit`` different lines with a match; the last one makes way for later ones, often the summary."""
     out: list[str] = []
     position = 0
-    while (match := _KEY.search(text, position)) is not None:
+    while (match := pattern.search(text, position)) is not None:
         start = text.rfind("\n", 0, match.start()) + 1
         end = text.find("\n", match.end())
         end = len(text) if end < 0 else end
         line = text[max(start, match.start() - 80) : min(end, match.start() + 120)].strip()
         if line not in out:
-            if len(out) < limit:
-                out.append(line)
-            else:
-                out[-1] = line  # the last one is often the summary
+            if len(out) == limit:
+                out.pop()
+            out.append(line)
         position = end + 1
-        if position >= len(text):
-            break
         if len(out) == limit and len(text) - position > 20_000:
             position = len(text) - 20_000
     return out

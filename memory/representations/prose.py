@@ -8,8 +8,8 @@ from typing import Any
 from memory.representations import rules
 from memory.representations.text import ELISION, cut, first_sentences, head_tail, one_line, plain
 
-_BOX = re.compile(r"\s*(?:[-*+]|\d{1,3}[.)])?\s*\[([ xX~>\-])\]\s*(.*)")
-_STEP = re.compile(r"\s*(?:[-*+]|\d{1,3}[.)])\s+(.*)")
+_BOX = re.compile(r"(?:(?:[-*+]|\d{1,3}[.)])[ \t]{0,8})?\[([ xX~>\-])\] ?(.*)")
+_STEP = re.compile(r"(?:[-*+]|\d{1,3}[.)])[ \t](.*)")
 _FENCE = re.compile(r"(?:```|~~~)")
 
 
@@ -53,7 +53,7 @@ def preference(text: str) -> str:
 
 def plan(text: str, hint: dict[str, Any]) -> str:
     """Goal, current step, counts. Steps are boxes (``[x]``, ``[>]``, ``[ ]``) or the items of a list."""
-    lines = text.split("\n")
+    lines = [line.strip()[:1_000] for line in text.split("\n")]
     boxes = [m for line in lines if (m := _BOX.match(line))]
     goal = str(
         hint.get("goal")

@@ -39,7 +39,8 @@ def is_normative(sentence: str) -> bool:
     """Whether a sentence may state a rule (generous on purpose)."""
     if NORMATIVE.search(sentence):
         return True
-    bare = _ITEM.sub("", sentence, count=1).lstrip(" *_`>\"'")
+    item = _ITEM.match(sentence)
+    bare = sentence[item.end() if item else 0 :].lstrip(" \t\n*_`>\"'")
     return _IMPERATIVE.match(bare) is not None
 
 
@@ -64,28 +65,28 @@ def _blocks(text: str) -> list[tuple[str, str]]:
     """The text as (kind, block): ``heading``, ``item`` and ``text`` with their continuation lines, ``code``
     lines, ``gap``.
     """
-    out: list[tuple[str, str]] = []
+    out: list[tuple[str, list[str]]] = []
     fenced = False
     for line in text.split("\n"):
         if _FENCE.match(line):
             fenced = not fenced
-            out.append(("fence", line))
+            out.append(("fence", [line]))
         elif fenced:
-            out.append(("code", line))
+            out.append(("code", [line]))
         elif not line.strip():
-            out.append(("gap", ""))
+            out.append(("gap", []))
         elif _HEADING.match(line):
-            out.append(("heading", line))
+            out.append(("heading", [line]))
         elif _ITEM.match(line):
-            out.append(("item", line))
+            out.append(("item", [line]))
         elif out and out[-1][0] in (
             "item",
             "text",
         ):  # a wrapped line belongs to the sentence that began above
-            out[-1] = (out[-1][0], f"{out[-1][1]}\n{line}")
+            out[-1][1].append(line)
         else:
-            out.append(("text", line))
-    return out
+            out.append(("text", [line]))
+    return [(kind, "\n".join(lines)) for kind, lines in out]
 
 
 def _level(heading: str) -> int:

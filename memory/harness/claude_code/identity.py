@@ -56,6 +56,8 @@ class KnownPage:
 
 def clean_id(text: str) -> str:
     """Without blanks, brackets and control characters, so that ``[page:<id> …]`` reads back; bounded."""
+    if len(text) > 4 * MAX_ID:
+        text = f"{text[:MAX_ID]}~{digest(text, 16)}"
     safe = _UNSAFE.sub(lambda m: f"%{ord(m.group()):02X}", text)
     if len(safe) > MAX_ID:
         safe = safe[: MAX_ID - 17] + "~" + digest(text, 16)

@@ -27,7 +27,6 @@ from memory.harness.claude_code.rules import find_rules
 from memory.harness.signature import describe
 
 _COMMAND = re.compile(r"<command-name>\s*(/?[^<\s]*)\s*</command-name>")
-_COMMAND_ARGS = re.compile(r"<command-args>\s*(.*?)\s*</command-args>", re.DOTALL)
 _SKILL = re.compile(r"Base directory for this skill: \S*?/?([^/\s]+)\s*(?:\n|$)")
 _CONTROL_TEXT: Final = (
     "<local-command-", "<command-", "<bash-", "<task-notification>", "[Request interrupted",
@@ -209,7 +208,7 @@ def prompt(
         from memory.harness.claude_code.lifecycle import reset
 
         reset(context, command.group(1))
-    skill = _SKILL.match(text) if meta else None
+    skill = _SKILL.match(text[:1_000]) if meta else None
     if skill:
         context.page(
             clean_id(f"skill:{skill.group(1)}"),
@@ -224,8 +223,8 @@ def prompt(
     if by_program and not (command and command.group(1) not in CLEAR):
         title = one_line(re.sub(r"</?[a-z-]+>", " ", text[:400]), 80)
     elif command:
-        args = _COMMAND_ARGS.search(text[:20_000])
-        title = one_line(f"{command.group(1)} {args.group(1) if args else ''}")
+        args = text[:20_000].partition("<command-args>")[2].partition("</command-args>")[0]
+        title = one_line(f"{command.group(1)} {args}")
     else:
         title = one_line(text)
         if not context.title:

@@ -1,0 +1,332 @@
+"""A Claude Code transcript becomes pages, turns, demands and boundaries."""
+
+from __future__ import annotations
+
+from memory.complete import check, complete
+from memory.harness.claude_code.adapter import LONG_WINDOW, OUTPUT_RESERVE, WINDOW
+from tests.memory.harness.records import CWD, Script, bodies, events, feed, pages, text, thinking, use
+
+SOURCE = "\n".join(
+    f"{n}\tdef handler_number_{n}(request, session, ledger): return None" for n in range(1, 40)
+)
+
+
+def read(script: Script, number: int, path: str = "src/app.py", **args: object) -> None:
+    script.call(f"m{number}", f"c{number}", "Read", {"file_path": f"{CWD}/{path}", **args}, SOURCE)
+
+
+def test_the_first_record_opens_the_session() -> None:
+    script = Script()
+    script.raw({"type": "last-prompt", "sessionId": "s"})
+    script.prompt("hello")
+    started = bodies(script, "session_started")
+    assert len(started) == 1 and events(script)[0][0] == "session_started"
+    assert started[0]["mode"] == started[0]["policy"] == "observed"
+    assert (started[0]["window"], started[0]["reserve"]) == (WINDOW, OUTPUT_RESERVE)
+
+
+def test_a_prompt_larger_than_the_window_proves_the_long_one() -> None:
+    script = Script()
+    script.prompt("hello")
+    script.answer("m1", text("hi"))
+    script.answer("m2", text("more"), size=WINDOW + 1)
+    script.answer("m3", text("less"), size=1_000)
+    settings = bodies(script, "settings_changed")
+    assert settings == [{"model": "claude-opus-4-5"}, {"window": LONG_WINDOW}]
+
+
+def test_lines_of_one_message_are_one_turn_and_usage_counts_once() -> None:
+    script = Script()
+    script.prompt("look")
+    script.answer("m1", thinking("hm"), text("I look."), use("c1", "Read", {"file_path": "a.py"}))
+    script.result("c1", "x = 1")
+    script.answer("m1", use("c2", "Read", {"file_path": "b.py"}))  # the same message goes on after a result
+    script.result("c2", "y = 1")
+    assert [b["request_id"] for b in bodies(script, "prompt_observed")] == ["m1"]
+    assert bodies(script, "prompt_observed")[0]["recorded_tokens"] == 10_100
+    assert [bool(b["usage"]) for b in bodies(script, "model_answered")] == [True, False, False, False]
+
+
+def test_a_prompt_comes_before_the_pages_of_its_answer() -> None:
+    script = Script()
+    script.prompt("look")
+    script.answer("m1", text("I look."))
+    kinds = [kind for kind, _, _ in events(script)]
+    assert kinds.index("prompt_observed") < kinds.index("model_answered")
+    answers = [
+        i
+        for i, (k, b, _) in enumerate(events(script))
+        if k == "page_created" and b["page"]["text"] == "I look."
+    ]
+    assert kinds.index("prompt_observed") < answers[0]
+
+
+def test_a_synthetic_answer_is_no_model_call() -> None:
+    script = Script()
+    script.line("assistant", message={"id": "x", "model": "<synthetic>", "content": [text("API error")]})
+    assert bodies(script, "prompt_observed") == [] and pages(script) == {}
+
+
+def test_one_file_range_is_one_page_with_versions() -> None:
+    script = Script()
+    read(script, 1, offset=1, limit=40)
+    read(script, 2, offset=1, limit=40)
+    read(script, 3)
+    assert [p for p in pages(script) if p[:5] == "read:"] == ["read:src/app.py#1-40", "read:src/app.py"]
+    updated = bodies(script, "page_updated")
+    assert [b["page_id"] for b in updated] == ["read:src/app.py#1-40"] and updated[0]["durable"] is True
+
+
+def test_evidence_has_its_soft_pin_and_its_worth() -> None:
+    script = Script()
+    read(script, 1)
+    script.call(
+        "m2", "c2", "Edit", {"file_path": "src/app.py", "old_string": "a", "new_string": "b"}, "updated"
+    )
+    script.call("m3", "c3", "WebFetch", {"url": "https://example.org/", "prompt": "what"}, "text")
+    evidence = [(name, page) for name, page in pages(script).items() if page["type"] == "evidence"]
+    costs = {n.split(":")[0]: (p["pin"], p["base_utility"], p["recompute_cost"]) for n, p in evidence}
+    assert costs == {"read": ("soft", 5.0, 8.0), "edit": ("soft", 5.0, 12.0), "webfetch": ("soft", 5.0, 6.0)}
+
+
+def test_a_repeat_is_an_exact_demand_and_after_a_write_a_refresh() -> None:
+    script = Script()
+    read(script, 1)
+    read(script, 2)
+    script.call(
+        "m3", "c3", "Edit", {"file_path": "src/app.py", "old_string": "a", "new_string": "b"}, "updated"
+    )
+    read(script, 4)
+    exact = [b for b in bodies(script, "demand_observed") if b["exact"]]
+    assert [(b["page_id"], b["rule"], b["fidelity"]) for b in exact] == [
+        ("read:src/app.py", "repeat", "full")
+    ]
+    assert [b["refresh"] for b in bodies(script, "tool_called")] == [False, False, False, True]
+
+
+def test_a_volatile_repeat_is_no_demand() -> None:
+    script = Script()
+    for number in (1, 2):
+        script.call(f"m{number}", f"c{number}", "Bash", {"command": "pytest -q"}, "3 passed")
+    assert bodies(script, "demand_observed") == []
+    assert [b["kind"] for b in bodies(script, "tool_called")] == ["volatile", "volatile"]
+
+
+def test_a_quote_is_an_inferred_demand_with_its_evidence() -> None:
+    script = Script()
+    words = "the ledger keeps integer cents while every invoice carries exactly one currency and rounding happens never"
+    script.call("m1", "c1", "Read", {"file_path": "notes.txt"}, words)
+    script.answer("m2", text(f"As the notes say, {words}."))
+    found = [b for b in bodies(script, "demand_observed") if b["rule"] == "quote"]
+    assert len(found) == 1 and found[0]["exact"] is False and found[0]["page_id"] == "read:notes.txt"
+    assert found[0]["evidence"] in words
+
+
+def test_an_opened_handle_is_an_exact_demand() -> None:
+    script = Script()
+    read(script, 1)
+    script.call("m2", "c2", "mcp__memory__open", {"handle": "[page:read:src/app.py evidence]"}, "ok")
+    assert [b["page_id"] for b in bodies(script, "demand_observed") if b["rule"] == "handle"] == [
+        "read:src/app.py"
+    ]
+
+
+def test_results_without_calls_and_calls_without_results_stay() -> None:
+    script = Script()
+    script.result("c9", "late")
+    script.answer("m1", use("c1", "Bash", {"command": "ls"}))
+    assert bodies(script, "tool_returned") == [{"call_id": "c9", "page_id": "result:c9", "error": False}]
+    assert [b["call_id"] for b in bodies(script, "tool_called")] == ["c1"]
+
+
+def test_a_failed_read_is_not_the_files_page() -> None:
+    script = Script()
+    script.call("m1", "c1", "Read", {"file_path": "gone.py"}, "File does not exist.", error=True)
+    assert "read:gone.py" not in pages(script) and "failed:c1" in pages(script)
+
+
+def test_the_plan_is_one_page_with_versions() -> None:
+    script = Script()
+    script.prompt("Ship the release")
+    todos = [{"content": "one", "status": "completed"}, {"content": "two", "status": "in_progress"}]
+    script.call("m1", "c1", "TodoWrite", {"todos": todos}, "ok")
+    script.call("m2", "c2", "TaskCreate", {"subject": "three"}, "Task #7 created successfully: three")
+    script.call("m3", "c3", "TaskUpdate", {"taskId": "7", "status": "completed"}, "Updated task #7 status")
+    assert pages(script)["plan"]["text"] == "[x] one\n[>] two"
+    assert [b["text"] for b in bodies(script, "page_updated")] == ["[ ] #7 three", "[x] #7 three"]
+    assert not any("two" in page["text"] for name, page in pages(script).items() if name.startswith("msg:"))
+
+
+def test_rules_are_constraints_only_where_they_are_stated() -> None:
+    script = Script()
+    script.prompt(
+        "Rules for this session:\n\n1. Never touch main.\n2. Run all tests.\n\nNow fix the bug.", uuid="p1"
+    )
+    script.prompt("please never push without asking", uuid="p2")
+    script.prompt("why does it never work?", uuid="p3")
+    rules = {name: page for name, page in pages(script).items() if page["type"] == "constraint"}
+    assert {name: page["text"] for name, page in rules.items()} == {
+        "rule:p1#1": "1. Never touch main.",
+        "rule:p1#2": "2. Run all tests.",
+        "rule:p2#1": "please never push without asking",
+    }
+    assert (
+        "pin" not in rules["rule:p1#1"]
+        and rules["rule:p2#1"]["inferred"]
+        and rules["rule:p2#1"]["pin"] == "soft"
+    )
+    assert (
+        "Now fix the bug." in pages(script)["msg:p1"]["text"]
+        and "main" not in pages(script)["msg:p1"]["text"]
+    )
+
+
+def test_a_compaction_names_its_sizes_and_its_summary() -> None:
+    script = Script()
+    script.prompt("go", uuid="p1")
+    read(script, 1)
+    boundary, _ = script.compact(
+        "Summary: all is well.", postTokens=5, preservedMessages={"allUuids": ["p1"]}
+    )
+    script.answer("m2", text("on we go"))
+    (body,) = bodies(script, "boundary")
+    assert body == {
+        "kind": "compaction", "trigger": "auto", "tokens_before": 9, "tokens_after": 5,
+        "summary_page": f"summary:{boundary}", "preserved": ["msg:p1"],
+    }  # fmt: skip
+    assert pages(script)[f"summary:{boundary}"]["provenance"]["ref"] == "records 1-3"
+    kinds = [(k, b.get("page", {}).get("page_id")) for k, b, _ in events(script)]
+    assert kinds.index(("boundary", None)) + 1 == kinds.index(("page_created", f"summary:{boundary}"))
+
+
+def test_an_old_compaction_does_not_say_what_it_kept() -> None:
+    script = Script()
+    script.compact("Summary")
+    assert "preserved" not in bodies(script, "boundary")[0]
+
+
+def test_a_micro_compaction_prunes_the_calls_that_it_names() -> None:
+    script = Script()
+    read(script, 1, "a.py")
+    read(script, 2, "b.py")
+    read(script, 3, "b.py")
+    meta = {"trigger": "auto", "compactedToolIds": ["c1", "c2", "nobody"], "clearedAttachmentUUIDs": []}
+    script.line("system", subtype="microcompact_boundary", microcompactMetadata=meta)
+    (body,) = bodies(script, "boundary")
+    assert body["kind"] == "prune" and body["dropped"] == ["read:a.py"]  # b.py was read again: its copy stays
+
+
+def test_clear_is_a_reset() -> None:
+    script = Script()
+    script.prompt("<command-name>/clear</command-name><command-message>clear</command-message>")
+    assert [b["kind"] for b in bodies(script, "boundary")] == ["reset"]
+
+
+def test_going_back_drops_the_branch() -> None:
+    script = Script()
+    script.prompt("first", uuid="p1")
+    first = script.answer("m1", text("one"))[0]
+    script.prompt("second", uuid="p2")
+    script.answer("m2", text("two"))
+    script.prompt("another second", uuid="p3", parent=first)
+    (body,) = bodies(script, "boundary")
+    assert body["trigger"] == "rewind" and set(body["dropped"]) == {"msg:p2", "msg:u4"}
+
+
+def test_parallel_calls_are_no_rewind() -> None:
+    script = Script()
+    script.prompt("go")
+    one, two = script.answer(
+        "m1", use("c1", "Read", {"file_path": "a"}), use("c2", "Read", {"file_path": "b"})
+    )
+    script.result("c2", "b", parent=two)
+    script.result("c1", "a", parent=one)
+    script.prompt("[Request interrupted by user]", parent="u4")
+    script.prompt("next")
+    assert bodies(script, "boundary") == []
+
+
+def test_attached_files_and_memories() -> None:
+    script = Script()
+    read(script, 1)
+    file = {"filePath": f"{CWD}/src/app.py", "content": "x", "startLine": 1, "numLines": 1, "totalLines": 1}
+    script.line(
+        "attachment",
+        attachment={
+            "type": "file",
+            "filename": f"{CWD}/src/app.py",
+            "content": {"type": "text", "file": file},
+        },
+    )
+    memory = {"path": f"{CWD}/lib/CLAUDE.md", "content": {"content": "Always use tabs."}}
+    script.line("attachment", attachment={"type": "nested_memory", **memory})
+    script.line("attachment", attachment={"type": "queued_command", "prompt": "and hurry"})
+    script.line("attachment", attachment={"type": "of tomorrow"})
+    assert [b["page_id"] for b in bodies(script, "page_updated")] == ["read:src/app.py"]
+    assert pages(script)["rules:lib/CLAUDE.md"]["type"] == "bootstrap"
+    assert pages(script)["msg:u5"]["text"] == "and hurry"
+    assert feed(script.lines)[-1].unknown is True
+
+
+def test_a_file_changed_outside_supersedes_what_was_read() -> None:
+    script = Script()
+    read(script, 1)
+    script.line(
+        "attachment",
+        attachment={"type": "edited_text_file", "filename": f"{CWD}/src/app.py", "snippet": "1 x"},
+    )
+    read(script, 2)
+    assert [b["page_id"] for b in bodies(script, "page_superseded")] == ["read:src/app.py"]
+    assert bodies(script, "tool_called")[-1]["refresh"] is True
+
+
+def test_a_hooks_text_is_noted_with_its_hash() -> None:
+    script = Script()
+    item = {"type": "hook_additional_context", "hookName": "SessionStart", "content": ["[page:rule:1] keep"]}
+    script.line("attachment", attachment=item)
+    (note,) = bodies(script, "noted")
+    assert note["data"]["handles"] == 1 and len(note["data"]["sha256"]) == 64
+    assert pages(script) == {}  # what has handles is in the table already
+
+
+def test_sub_agents_are_never_the_parents_context() -> None:
+    script = Script()
+    script.prompt("go")
+    script.answer("m1", use("c1", "Task", {"prompt": "survey", "description": "d"}))
+    script.line(
+        "progress", data={"type": "agent_progress", "agentId": "a1", "message": {"content": "secret"}}
+    )
+    script.line("assistant", isSidechain=True, agentId="a1", message={"id": "s1", "content": [text("inner")]})
+    script.result("c1", "done", structured={"agentId": "a1"}, parent="u2")
+    assert len(bodies(script, "prompt_observed")) == 1
+    assert [n["data"]["agent"] for n in bodies(script, "noted") if n["what"] == "sub_agent"] == ["a1"]
+    assert [b["session"] for b in bodies(script, "page_linked")] == ["a1"]
+
+
+def test_a_sub_agents_own_file_is_its_session() -> None:
+    script = Script()
+    script.prompt("survey", isSidechain=True, agentId="a1")
+    script.answer("s1", text("found"), isSidechain=True, agentId="a1")
+    assert len(bodies(script, "prompt_observed")) == 1 and len(pages(script)) == 2
+
+
+def test_a_resumed_file_repeats_nothing() -> None:
+    script = Script()
+    script.prompt("go")
+    script.answer("m1", text("hi"))
+    once = events(script)
+    script.lines += script.lines[:]
+    assert events(script) == once
+
+
+def test_every_event_passes_the_core() -> None:
+    script = Script()
+    script.prompt("Rules:\n- Never push.\nGo")
+    read(script, 1)
+    read(script, 2)
+    script.compact("Summary")
+    from memory.core import decode_body
+
+    for kind, body, _ in events(script):
+        check(kind, body)
+        decode_body(kind, complete(kind, body))
