@@ -1,7 +1,8 @@
-"""The live side: a socket per browser view. Wakes on the hub's word, reads the newest state, sends the difference.
+"""The live side: a socket per browser view. It wakes on the hub's word, reads the newest state and sends the
+difference.
 
-The stream only says that something changed; what is sent is always read from the store. So a lost message, a slow
-client or a restart costs time, never truth.
+The stream only says that something changed; what is sent is always read from the store. So a lost message, a
+slow client or a restart costs time, never truth.
 """
 
 from __future__ import annotations
@@ -178,7 +179,7 @@ class SessionConsumer(LiveConsumer):
         return QUIET_SECONDS if slow else max(0.0, self.slow_due - now)
 
     def _message(self, turned: list[View], parts: list[str]) -> str | None:
-        """In a thread: the difference between what the browser has and the newest state; None if it is gone."""
+        """In a thread: what the browser lacks of the newest state; None if the session is gone."""
         session = store.session_row(self.session_id)
         if session is None:
             return None

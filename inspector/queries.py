@@ -111,7 +111,7 @@ class Look:
                 pairs += [("type", t) for t in value]
             else:
                 pairs.append((name, str(int(value)) if isinstance(value, bool) else str(value)))
-        return urlencode(pairs)
+        return urlencode(pairs, errors="replace")
 
     @property
     def first_side(self) -> str:

@@ -7,6 +7,7 @@ from typing import Any
 from inspector.queries import Picture
 from memory.core.outcomes import PageView
 from memory.core.types import Fidelity, Pin
+from memory.safe import one_line
 from memory.store import ActRow
 
 ACTS = ("pin", "unpin", "demote", "restore", "undo")
@@ -156,7 +157,7 @@ def cost_words(dry: Any, titles: dict[str, str]) -> dict[str, Any]:
     if dry.insufficient_by:
         parts.append(f"what is required would exceed the budget by {dry.insufficient_by:,} tokens")
     moves = [
-        f"{titles.get(page_id, page_id)[:80]}: {Fidelity(old).label} → {Fidelity(new).label}"
+        f"{one_line(titles.get(page_id, page_id), 80)}: {Fidelity(old).label} → {Fidelity(new).label}"
         for page_id, old, new in dry.changes[:8]
     ]
     return {"allowed": True, "sentence": "; ".join(parts) + ".", "moves": moves, "more": len(dry.changes) - 8}

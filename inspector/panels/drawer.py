@@ -6,11 +6,12 @@ from typing import Any
 
 from inspector.panels import acts as act_panel
 from inspector.panels.ledger import line
-from inspector.panels.table import LEVELS, lowest_at_least, provenance
+from inspector.panels.table import LEVELS, lowest_at_least
 from inspector.queries import Picture
-from inspector.templatetags.claw import LETTERS
+from inspector.templatetags.claw import LETTERS, provenance_of, title_of
 from memory.core.outcomes import PageView, SideView
 from memory.core.types import Fidelity
+from memory.safe import one_line
 
 TEXT_LIMIT = 20_000  # characters shown before "show all"
 REASONS = {
@@ -84,10 +85,11 @@ def context(picture: Picture) -> dict[str, Any]:
     sides = [(names[s], page.shadow if s == "shadow" and page.shadow else page.primary) for s in look.sides]
     return {
         "page": page,
-        "title": page.title or page.page_id,
+        "title": title_of(page),
         "letter": LETTERS[page.type.value],
         "floor": lowest_at_least(page, page.min_fidelity).label,
-        "provenance": provenance(page),
+        "provenance": provenance_of(page),
+        "handle": one_line(page.page_id, 400),
         "held": [
             {"name": n, "fidelity": s.fidelity.label, "tokens": s.tokens, "why": why(s)} for n, s in sides
         ],

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from inspector.queries import Picture
+from inspector.templatetags.claw import title_of
 from memory.core.outcomes import SessionView, SideTotals
 from memory.store import SessionRow
 
@@ -86,7 +87,8 @@ def compare(view: SessionView) -> str:
         return ""
     one, two = view.primary, view.shadow
     return (
-        f"as it was: {_faults(one)}, {_count(one.page_ins, 'page-in')}, {one.page_in_tokens:,} tokens read again; "
+        f"as it was: {_faults(one)}, {_count(one.page_ins, 'page-in')}, "
+        f"{one.page_in_tokens:,} tokens read again; "
         f"under ClawVM with {_budget(two)}: {_faults(two)}, {_count(two.page_ins, 'page-in')}, "
         f"{two.page_in_tokens:,} tokens"
     )
@@ -106,7 +108,7 @@ def _count(number: int, noun: str) -> str:
 
 
 def notices(picture: Picture) -> list[dict[str, str]]:
-    """What a person must not overlook, with its size: insufficiency, rejected events, records we could not read."""
+    """What must not be overlooked, with its size: insufficiency, rejected events, records we could not read."""
     session, view = picture.session, picture.session.view
     found: list[dict[str, str]] = []
     if view is not None:
@@ -133,7 +135,7 @@ def _insufficiency(picture: Picture, side: str, totals: SideTotals) -> str:
         page = row.view
         if page.pin == "hard":
             tokens = page.tokens.get(page.min_fidelity) or min(page.tokens.values(), default=0)
-            needed.append((tokens, page.title or page.page_id))
+            needed.append((tokens, title_of(page)))
     needed.sort(reverse=True)
     largest = ", ".join(f"{title[:60]} ({tokens:,})" for tokens, title in needed[:4])
     where = "under ClawVM: " if side == "shadow" else ""

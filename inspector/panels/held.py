@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from inspector.queries import MAP_PAGES, Picture
+from inspector.templatetags.claw import title_of
 from memory.core.outcomes import PageView
 from memory.core.types import Fidelity, PageType
 
@@ -31,7 +32,7 @@ def fidelity_of(page: PageView, side: str) -> Fidelity:
 
 
 def _names(pages: list[PageView]) -> str:
-    shown = ", ".join((p.title or p.page_id)[:60] for p in pages[:NAMED])
+    shown = ", ".join(title_of(p)[:60] for p in pages[:NAMED])
     more = len(pages) - NAMED
     return shown + (f" and {more:,} more" if more > 0 else "")
 

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Any
 
 from inspector.queries import MAX_WINDOW, SORTS, WINDOW, Look, Picture
-from inspector.templatetags.claw import LETTERS, dom_id
+from inspector.templatetags.claw import LETTERS, dom_id, provenance_of, title_of
 from memory.core.outcomes import PageView, SideView
-from memory.core.types import DEGRADATION_PATH, Fidelity, PageType, Pin
+from memory.core.types import Fidelity, PageType, Pin
 from memory.store import PageRow
 
 SPARK_TURNS = 24
@@ -74,18 +73,8 @@ def spark_shift(turn: int) -> int:
     return (SPARK_TURNS - 1 - turn) * STEP
 
 
-def provenance(page: PageView) -> str:
-    ref = page.provenance_ref
-    return f"{page.provenance_kind.replace('_', ' ')} {ref}".strip()
-
-
-@lru_cache(maxsize=1)
-def _paths() -> dict[str, tuple[str, ...]]:
-    return {t.value: tuple(f.label for f in path) for t, path in DEGRADATION_PATH.items()}
-
-
 def row(item: PageRow, look: Look) -> dict[str, Any]:
-    """One row's context. Nothing in it depends on other pages, on the turn or on filters, so its HTML can be kept."""
+    """One row's context. It depends on no other page, turn or filter, so its HTML can be kept."""
     page = item.view
     sides = []
     for name in look.sides:
@@ -95,14 +84,14 @@ def row(item: PageRow, look: Look) -> dict[str, Any]:
     return {
         "id": dom_id(page.page_id),
         "page": page,
-        "title": page.title or page.page_id,
+        "title": title_of(page),
         "letter": LETTERS[page.type.value],
         "sides": sides,
         "both": len(sides) > 1,
         "full": page.tokens.get(Fidelity.FULL, 0),
         "bars": demand_bars(first),
         "demanded": len(first.demand_turns),
-        "provenance": provenance(page),
+        "provenance": provenance_of(page),
         "faults": first.faults,
         "faults_inferred": first.faults_inferred,
         "insufficient": first.insufficient,

@@ -7,9 +7,10 @@ from typing import Any
 
 from inspector.panels.held import fidelity_of
 from inspector.queries import Look, Picture
-from inspector.templatetags.claw import LETTERS, dom_id
+from inspector.templatetags.claw import LETTERS, dom_id, title_of
 from memory.core.outcomes import PageView, SessionView, SideTotals
 from memory.core.types import PageType
+from memory.safe import one_line
 
 TYPES = tuple(t.value for t in PageType)
 THIN = 0.0012  # share of the bar below which pages of one type are drawn together
@@ -57,7 +58,7 @@ def page_pieces(pages: list[PageView], side: str) -> list[Piece]:
         on_side = page.shadow if side == "shadow" and page.shadow else page.primary
         if on_side.tokens <= 0 or fidelity_of(page, side) == 0:
             continue
-        name, label = page.title or page.page_id, on_side.fidelity.label
+        name, label = title_of(page), on_side.fidelity.label
         title = f"{name[:200]} · {page.type.value} · {label} · {on_side.tokens:,} tokens"
         found.append(Piece("page", on_side.tokens, name[:120], title, page, page.type.value, label))
     return found
@@ -96,7 +97,9 @@ def pieces(view: SessionView, totals: SideTotals, side: str, pages: list[PageVie
     shown = page_pieces(pages, side)
     found = []
     if view.unseen_tokens:
-        items = ", ".join(f"{n.replace('_', ' ')} {v:,}" for n, v in sorted(view.unseen_items.items()))
+        items = ", ".join(
+            f"{one_line(n.replace('_', ' '), 80)} {v:,}" for n, v in sorted(view.unseen_items.items())
+        )
         where = "in the prompt by its recorded size, but in no record" + (f": {items}" if items else "")
         found.append(
             Piece("unseen", view.unseen_tokens, "unseen", f"unseen {view.unseen_tokens:,} tokens · {where}")

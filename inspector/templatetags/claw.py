@@ -7,6 +7,9 @@ from typing import Any
 
 from django import template
 
+from memory.core.outcomes import PageView
+from memory.safe import one_line
+
 register = template.Library()
 
 LETTERS = {
@@ -24,6 +27,16 @@ def dom_id(name: str, prefix: str = "r") -> str:
     return f"{prefix}-{hashlib.sha256(name.encode('utf-8', 'surrogatepass')).hexdigest()[:16]}"
 
 
+def title_of(page: PageView) -> str:
+    """The page's name, safe for display: views hold it as the agent wrote it."""
+    return one_line(page.title or page.page_id, 1_000)
+
+
+def provenance_of(page: PageView) -> str:
+    """Where the page came from, safe for display."""
+    return one_line(f"{page.provenance_kind.replace('_', ' ')} {page.provenance_ref}", 400)
+
+
 @register.filter
 def num(value: Any) -> str:
     """A whole number with thousands separators; nothing for None."""
@@ -39,6 +52,12 @@ def letter(page_type: str) -> str:
 def words(name: str) -> str:
     """``duplicate_tool`` → ``duplicate tool``."""
     return str(name).replace("_", " ")
+
+
+@register.filter
+def safeline(text: str) -> str:
+    """Text for one line, control and direction marks made visible."""
+    return one_line(str(text), 1_000)
 
 
 @register.filter

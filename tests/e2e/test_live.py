@@ -81,7 +81,9 @@ def test_an_act_that_would_break_a_floor_is_refused_before_it_is_sent(
     page = open_page(agent.path + "?page=rules")
     until(page, "#act-buttons button", "Demote…").click()
     until(page, "#cost")
-    assert page.locator("#ask option").all_inner_texts() == ["at most full"]  # nothing below its floor is offered
+    assert page.locator("#ask option").all_inner_texts() == [
+        "at most full"
+    ]  # nothing below its floor is offered
     assert stage.errors == []
 
 

@@ -27,9 +27,7 @@ def shoot(page: Any, name: str) -> None:
 
 @pytest.mark.parametrize("width", [1440, 390])
 @pytest.mark.parametrize("theme", ["light", "dark"])
-def test_no_sideways_scrolling(
-    stage: Stage, open_page: Callable[..., Any], width: int, theme: str
-) -> None:
+def test_no_sideways_scrolling(stage: Stage, open_page: Callable[..., Any], width: int, theme: str) -> None:
     """Whatever the data, the page is as wide as the window; nothing is refused by the security policy."""
     agent = stage.agent("look", name=HOSTILE.replace("\x00", "") + LONG[:100])
     agent.page("rules", "bootstrap", RULE, "House rules")

@@ -44,7 +44,9 @@ def test_any_address_is_understood_somehow(query: str) -> None:
 
 
 def test_nonsense_is_the_default() -> None:
-    query = "side=left&sort=beauty&type=secret&limit=-4&old=9999999999999&turns=%EF%BC%91&page=&kind=x&rep=all"
+    query = (
+        "side=left&sort=beauty&type=secret&limit=-4&old=9999999999999&turns=%EF%BC%91&page=&kind=x&rep=all"
+    )
     assert Look.read(QueryDict(query)) == Look()
     assert Look.read(QueryDict("limit=99999999")).limit == MAX_WINDOW
 

@@ -84,12 +84,19 @@ def test_a_row_does_not_depend_on_filters() -> None:
         ),
         ([view("p", "plan", primary=side(Fidelity.ABSENT, 0))], ["plan no longer held: p"]),
         ([view("p", "plan", primary=side(Fidelity.POINTER, 4))], ["plan held, as pointer"]),
-        ([view("read:a", primary=side(Fidelity.ABSENT, 0)), view("read:b")], ["1 of 2 files no longer held: read:a"]),
+        (
+            [view("read:a", primary=side(Fidelity.ABSENT, 0)), view("read:b")],
+            ["1 of 2 files no longer held: read:a"],
+        ),
         ([view("bash:1", primary=side(Fidelity.ABSENT, 0))], []),
     ],
 )
 def test_held_answers_the_first_question(pages: list[Any], said: list[str]) -> None:
-    checks = [held.rules_check(pages, "primary"), held.plan_check(pages, "primary"), held.files_check(pages, "primary")]
+    checks = [
+        held.rules_check(pages, "primary"),
+        held.plan_check(pages, "primary"),
+        held.files_check(pages, "primary"),
+    ]
     assert [c.text for c in checks if c] == said
 
 
@@ -101,7 +108,9 @@ def test_the_two_truths_are_never_mixed() -> None:
     assert [name for name, _ in shown["figure_rows"]] == ["primary", "shadow"]
     assert shown["compare"].startswith("as it was: ")
     assert "under ClawVM with" in shown["compare"]
-    alone = look_at(small("alone", started={"harness": "mine", "mode": "enforced", "budget": 600}), Look(side="both"))
+    alone = look_at(
+        small("alone", started={"harness": "mine", "mode": "enforced", "budget": 600}), Look(side="both")
+    )
     assert alone.look.side == "primary"  # no shadow is computed: none is pretended
     assert head.context(alone)["compare"] == ""
 
@@ -161,7 +170,12 @@ ACT = ActRow(
         ({"state": "pending", "turn": None}, "pin by ann: pending", "", ""),
         ({}, "pinned at turn 4 by ann", "", "good"),
         ({"receipt": "due"}, "pinned at turn 4 by ann", "receipt due at the next prompt", "good"),
-        ({"receipt": "seen", "receipt_turn": 5}, "pinned at turn 4 by ann", "receipt: seen in prompt 5", "good"),
+        (
+            {"receipt": "seen", "receipt_turn": 5},
+            "pinned at turn 4 by ann",
+            "receipt: seen in prompt 5",
+            "good",
+        ),
         (
             {"receipt": "missing", "receipt_turn": 5},
             "pinned at turn 4 by ann",
@@ -181,7 +195,11 @@ def test_an_act_is_told_as_it_stands(changes: dict[str, Any], text: str, receipt
 @pytest.mark.django_db
 def test_a_viewer_sees_no_buttons() -> None:
     session_id = small()
-    assert [b["act"] for b in acts.buttons(look_at(session_id, Look(page="file")))] == ["pin", "restore", "demote"]
+    assert [b["act"] for b in acts.buttons(look_at(session_id, Look(page="file")))] == [
+        "pin",
+        "restore",
+        "demote",
+    ]
     viewer = look_at(session_id, Look(page="file"), role="viewer")
     assert acts.buttons(viewer) == []
     assert not acts.told(ACT, viewer)["undo"]

@@ -53,14 +53,19 @@ def test_a_target_that_htmx_looks_up_is_there_before_the_message() -> None:
     known = Known()
     known.update(rows([1, 2]))
     message = known.update(rows([1, 5, 6, 2, 7]))
-    assert re.findall(r'hx-target="#(\w+)" hx-swap="(\w+)"', message) == [("r1", "afterend"), ("r2", "afterend")]
+    assert re.findall(r'hx-target="#(\w+)" hx-swap="(\w+)"', message) == [
+        ("r1", "afterend"),
+        ("r2", "afterend"),
+    ]
 
 
 def test_the_ledger_grows_at_its_head_and_keeps_what_was_loaded() -> None:
     """Lines that leave the window are not taken away."""
     known = Known()
     known.update(Fragments(1, 1, {}, {"lines": [("l2", "<li id=l2></li>"), ("l1", "<li id=l1></li>")]}))
-    message = known.update(Fragments(2, 1, {}, {"lines": [("l3", "<li id=l3></li>"), ("l2", "<li id=l2></li>")]}))
+    message = known.update(
+        Fragments(2, 1, {}, {"lines": [("l3", "<li id=l3></li>"), ("l2", "<li id=l2></li>")]})
+    )
     assert message == '<hx-partial hx-target="#lines" hx-swap="afterbegin"><li id=l3></li></hx-partial>'
 
 

@@ -24,7 +24,11 @@ def test_checksums_are_those_of_the_table() -> None:
 def test_templates_and_scripts_hold_nothing_inline_and_load_nothing_from_elsewhere() -> None:
     """The security policy would refuse it; better to know before a browser does."""
     root = VENDOR.parent.parent
-    for path in [*root.glob("templates/**/*.html"), *root.glob("static/js/*.js"), *root.glob("static/css/*.css")]:
+    for path in [
+        *root.glob("templates/**/*.html"),
+        *root.glob("static/js/*.js"),
+        *root.glob("static/css/*.css"),
+    ]:
         text = path.read_text("utf-8")
         assert "//" not in re.sub(r"(?m)^\s*//.*|\w+://www\.w3\.org/\S*", "", text).replace("///", ""), path
         assert not re.search(r"<[^>]*\s(style|on\w+)\s*=|<style|hx-on|\bjs:", text), path

@@ -1,0 +1,236 @@
+"""The screens over HTTP: who may see what, what is escaped, what the parts are."""
+
+from __future__ import annotations
+
+import re
+import uuid
+from typing import Any
+
+import pytest
+from django.test import Client
+
+from inspector.panels import sessions as sessions_panel
+from memory import store
+from tests.inspector.cast import HOSTILE, add, person, session, small
+from tests.memory.cast import page, prompt
+
+pytestmark = pytest.mark.django_db
+HTMX = {"HX-Request": "true"}
+
+
+@pytest.fixture
+def operator(client: Client) -> Client:
+    client.force_login(person("ann"))
+    return client
+
+
+@pytest.fixture
+def viewer() -> Client:
+    client = Client()
+    client.force_login(person("bob", "viewer"))
+    return client
+
+
+def get(client: Client, path: str, **headers: Any) -> str:
+    response = client.get(path, **headers)
+    assert response.status_code == 200, response.content[:500]
+    return response.content.decode()
+
+
+def test_strangers_see_nothing(client: Client) -> None:
+    """Neither the list nor a session, a text or an act."""
+    session_id = small()
+    for path in (
+        "/",
+        f"/sessions/{session_id}/",
+        f"/sessions/{session_id}/text/",
+        f"/sessions/{session_id}/act/",
+    ):
+        assert client.get(path).status_code == 302
+    assert client.get("/", headers=HTMX).status_code == 401
+
+
+def test_another_projects_session_does_not_exist(client: Client) -> None:
+    """Not by address, not in the list."""
+    session_id = small("secret plans")
+    client.force_login(person("eve", project="elsewhere"))
+    for path in ("", "text/?page=file", "act/?act=pin&page=file"):
+        assert client.get(f"/sessions/{session_id}/{path}").status_code == 404
+    assert "secret plans" not in get(client, "/")
+    assert client.get(f"/sessions/{uuid.uuid4()}/").status_code == 404
+
+
+def test_the_whole_page_holds_every_panel(operator: Client) -> None:
+    """Also before the first drain, when nothing is known yet."""
+    content = get(operator, f"/sessions/{session()}/")
+    for part in ("head", "map", "table", "drawer", "ledger", "talk", "view", "live", "stand"):
+        assert f'id="{part}"' in content
+    made, _ = store.find_or_create_session("lab", "new", name="new", harness="x", mode="observed")
+    assert "No pages yet" in get(operator, f"/sessions/{made.id}/")
+
+
+def test_ids_are_unique(operator: Client) -> None:
+    """Morphing and labels rely on it."""
+    content = get(operator, f"/sessions/{session()}/?page=rules&talk=1&side=both")
+    ids = re.findall(r'\sid="([^"]+)"', content)
+    assert len(ids) == len(set(ids))
+
+
+def test_parts_are_swaps_and_carry_the_address(operator: Client) -> None:
+    """Asked by htmx for one part, the answer holds that part and the view, nothing else."""
+    path = f"/sessions/{small()}/"
+    response = operator.get(path + "?text=file&sort=tokens&parts=table", headers=HTMX)
+    content = response.content.decode()
+    assert re.findall(r'hx-target="#([\w-]+)" hx-swap="(\w+)"', content) == [
+        ("table", "outerMorph"),
+        ("view", "outerMorph"),
+    ]
+    assert response.headers["HX-Push-Url"] == f"{path}?sort=tokens&text=file"
+    assert 'data-parts="table"' in content
+    assert 'id="main"' in get(operator, path + "?parts=table")  # not asked by htmx: a page for people
+
+
+def test_hostile_text_is_escaped_everywhere(operator: Client) -> None:
+    """Names, titles, ids, provenance, texts, ledger, conversation, session list."""
+    clean = HOSTILE.replace("\ud800", "").replace("\x00", "")
+    bad_id = "<script>x</script>&\"'"
+    events = [
+        page(bad_id, HOSTILE * 20, title=HOSTILE + "T" * 900, provenance={"kind": "file", "ref": clean}),
+        prompt(1),
+    ]
+    session_id = session("hostile", events, name=clean + "N" * 10_000, harness="<b>h</b>")
+    contents = [
+        get(operator, "/"),
+        get(operator, f"/sessions/{session_id}/?talk=1"),
+        operator.get(f"/sessions/{session_id}/", {"page": bad_id, "rep": "full"}).content.decode(),
+        operator.get(f"/sessions/{session_id}/act/", {"page": bad_id, "act": "pin"}).content.decode(),
+    ]
+    assert "No pages yet" not in contents[1]
+    for content in contents:
+        for sign in ("<script>alert", "<img src=x", "<b>h</b>", "<script>x", "\u202e", "\x1b", "\x00"):
+            assert sign not in content
+    assert "&lt;script&gt;alert(1)&lt;/script&gt;" in contents[2]
+
+
+def test_a_viewer_reads_and_does_not_act(viewer: Client) -> None:
+    """No buttons, and no way around them."""
+    session_id = small()
+    content = get(viewer, f"/sessions/{session_id}/?page=file")
+    assert 'id="page-now"' in content
+    assert "Pin…" not in content
+    for method in (viewer.get, viewer.post):
+        assert method(f"/sessions/{session_id}/act/", {"page": "file", "act": "pin"}).status_code == 403
+    assert store.acts(session_id) == []
+
+
+def test_an_act_asks_with_its_cost_and_is_then_logged_with_its_actor(operator: Client) -> None:
+    """GET changes nothing; POST is an event of the log, applied by the worker."""
+    session_id = small()
+    path = f"/sessions/{session_id}/act/"
+    asked = get(operator, path + "?act=pin&page=file")
+    assert "of 600 tokens" in asked
+    assert "tried on the state at event" in asked
+    assert store.acts(session_id) == []
+    done = operator.post(path, {"act": "pin", "page": "file", "choice": "hard", "reason": "so", "seq": "3"})
+    assert done.status_code == 200
+    assert "pin by ann: pending" in done.content.decode()
+    add(session_id, [])
+    (act,) = store.acts(session_id)
+    assert (act.actor, act.state, act.reason) == ("operator:ann", "applied", "so")
+    undone = operator.post(path, {"act": "undo", "page": "file", "act_seq": str(act.seq)})
+    assert undone.status_code == 200
+    add(session_id, [])
+    assert {a.state for a in store.acts(session_id) if a.kind == "operator_pin"} == {"undone"}
+
+
+@pytest.mark.parametrize(
+    ("data", "status"),
+    [
+        ({"act": "explode", "page": "file"}, 404),
+        ({"act": "pin", "page": "nowhere"}, 404),
+        ({"act": "pin", "page": "file", "choice": "harder"}, 422),
+        ({"act": "undo", "page": "file", "act_seq": "x"}, 422),
+    ],
+)
+def test_a_senseless_act_is_refused_in_words(operator: Client, data: dict[str, str], status: int) -> None:
+    session_id = small()
+    response = operator.post(f"/sessions/{session_id}/act/", data)
+    assert response.status_code == status
+    assert 'role="alert"' in response.content.decode()
+    assert store.acts(session_id) == []
+
+
+def test_acts_need_the_csrf_token() -> None:
+    session_id = small()
+    client = Client(enforce_csrf_checks=True)
+    client.force_login(person("ann"))
+    assert client.post(f"/sessions/{session_id}/act/", {"act": "pin", "page": "file"}).status_code == 403
+
+
+def test_the_whole_text_is_there_on_request(operator: Client) -> None:
+    session_id = session("long", [page("big", "word " * 10_000), prompt(1)])
+    path = f"/sessions/{session_id}/text/?page=big&rep=full"
+    assert len(get(operator, path)) >= 49_999
+    assert get(operator, path).count("word") == 10_000
+    part = get(operator, path, headers=HTMX)
+    assert part.startswith('<div id="page-text">')
+    assert part.count("word") == 10_000
+
+
+def test_the_empty_list_teaches_the_next_step(operator: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Commands to paste, a button that starts the demo, the user's own sessions where there are some."""
+    from inspector import views
+
+    started: list[int] = []
+
+    class Found:
+        path = "/home/me/my sessions/a.jsonl"
+        title = "<b>mine</b>"
+
+    hooks: dict[str, Any] = {
+        "CLAWWEB_START_DEMO": lambda *_: started.append(1),
+        "CLAWWEB_DISCOVER": lambda: [Found()],
+    }
+    monkeypatch.setattr(views, "hook", hooks.get)
+    content = get(operator, "/")
+    assert "python manage.py demo" in content
+    assert "python manage.py watch FILE" in content
+    assert "python manage.py watch &#x27;/home/me/my sessions/a.jsonl&#x27;" in content
+    assert "<b>mine</b>" not in content
+    assert operator.post("/demo/").status_code == 302
+    assert started == [1]
+    assert operator.get("/demo/").status_code == 405
+
+
+def test_a_demo_that_does_not_start_says_why(operator: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    from inspector import views
+
+    def broken(*_: object) -> None:
+        raise OSError("no space left")
+
+    monkeypatch.setattr(views, "hook", {"CLAWWEB_START_DEMO": broken}.get)
+    response = operator.post("/demo/")
+    assert "no space left" in response.content.decode()
+
+
+def test_the_list_searches_filters_and_sorts(operator: Client) -> None:
+    small("alpha")
+    small("beta", harness="other")
+    content = get(operator, "/?search=alp")
+    assert "alpha" in content
+    assert "beta" not in content
+    assert "beta" in get(operator, "/?harness=other")
+    assert "No session matches" in get(operator, "/?search=nothing")
+    names = re.findall(r"<bdi>(alpha|beta)</bdi>", get(operator, "/?sort=name"))
+    assert names == ["alpha", "beta"]
+
+
+def test_the_gauge_splits_the_budget_by_type() -> None:
+    """Shares of the bar, in the order of the types, never over its end."""
+    row = store.session_row(session())
+    assert row is not None
+    gauge = sessions_panel.gauge(row)
+    assert gauge is not None
+    end = max(float(c["x"].rstrip("%")) + float(c["width"].rstrip("%")) for c in gauge["cells"])
+    assert end <= 100.1
+    assert [c["type"] for c in gauge["cells"]][0] == "bootstrap"
