@@ -45,7 +45,7 @@ def _started(body: SessionIn) -> dict[str, Any] | None:
     sends_it_itself = body.started is None and "started" in body.model_fields_set
     if body.adapter or sends_it_itself:
         return None
-    given = body.started or Started()
+    given = body.started or Started.model_validate({})
     return {"harness": body.harness, "mode": body.mode.value, **given.model_dump()}
 
 

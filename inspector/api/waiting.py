@@ -60,8 +60,6 @@ async def watching(session_id: str) -> AsyncIterator[Watch]:
         try:
             yield Watch(subscription)
         finally:
-            closed = subscription.close()
-            if asyncio.iscoroutine(closed):
-                await closed
+            subscription.close()
     finally:
         _waiting -= 1
