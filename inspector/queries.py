@@ -1,4 +1,4 @@
-"""What one browser looks at (`Look`, which is its address), and what is read from the store for it (`Picture`)."""
+"""What one browser looks at (`Look`, its address), and what is read from the store for it (`Picture`)."""
 
 from __future__ import annotations
 
@@ -56,8 +56,10 @@ def _one_of(value: str | None, allowed: Collection[str], default: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """One browser's view of one session: side, table order and filter, windows, open page. Defaults are left out
-    of the address."""
+    """One browser's view of one session: side, table order and filter, windows, open page.
+
+    Defaults are left out of the address.
+    """
 
     side: str = "primary"
     sort: str = "order"
@@ -115,7 +117,7 @@ class Look:
 
     @property
     def first_side(self) -> str:
-        """The side that table order, filters and drawer follow; with both sides shown, the session as it was."""
+        """The side that order, filters and drawer follow; where both are shown, the session as it was."""
         return "shadow" if self.side == "shadow" else "primary"
 
     @property
@@ -123,7 +125,7 @@ class Look:
         return ("primary", "shadow") if self.side == "both" else (self.side,)
 
     def settled(self, session: SessionRow) -> Look:
-        """Without what this session does not have: a side that is not computed falls back to the primary one."""
+        """Without what this session does not have: a side that is not computed becomes the primary one."""
         if self.side != "primary" and (session.view is None or session.view.shadow is None):
             return replace(self, side="primary")
         return self

@@ -1,8 +1,8 @@
 """Pictures → HTML fragments, and what of them a browser does not have yet.
 
 A fragment is rendered once per process for all who look at the same thing (small caches, bounded). A client's
-connection remembers only hashes of what it sent, so each message holds the difference to the newest state: a slow
-client skips what lies between, and a client that comes back simply has nothing yet.
+connection remembers only hashes of what it sent, so each message holds the difference to the newest state: a
+slow client skips what lies between, and a client that comes back simply has nothing yet.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The screens. One view serves a page whole, or, asked by htmx with ``parts``, only the panels that changed."""
+"""The screens. A view serves a page whole, or, asked by htmx with ``parts``, only those panels."""
 
 from __future__ import annotations
 

@@ -108,7 +108,7 @@ def _count(number: int, noun: str) -> str:
 
 
 def notices(picture: Picture) -> list[dict[str, str]]:
-    """What must not be overlooked, with its size: insufficiency, rejected events, records we could not read."""
+    """What must not be overlooked, with its size: insufficiency, rejected events, unread records."""
     session, view = picture.session, picture.session.view
     found: list[dict[str, str]] = []
     if view is not None:

@@ -1,4 +1,4 @@
-"""The context window as one bar: unseen, pages (hue by type, weight by fidelity), stale copies, free space."""
+"""The context window as a bar: unseen, pages (hue by type, weight by fidelity), stale copies, free."""
 
 from __future__ import annotations
 
@@ -97,9 +97,8 @@ def pieces(view: SessionView, totals: SideTotals, side: str, pages: list[PageVie
     shown = page_pieces(pages, side)
     found = []
     if view.unseen_tokens:
-        items = ", ".join(
-            f"{one_line(n.replace('_', ' '), 80)} {v:,}" for n, v in sorted(view.unseen_items.items())
-        )
+        named = sorted((one_line(name.replace("_", " "), 80), n) for name, n in view.unseen_items.items())
+        items = ", ".join(f"{name} {n:,}" for name, n in named)
         where = "in the prompt by its recorded size, but in no record" + (f": {items}" if items else "")
         found.append(
             Piece("unseen", view.unseen_tokens, "unseen", f"unseen {view.unseen_tokens:,} tokens · {where}")

@@ -46,7 +46,7 @@ def test_rows_appear_and_change_while_one_looks(stage: Stage, open_page: Callabl
 
 
 def test_a_pin_goes_from_cost_to_receipt(stage: Stage, open_page: Callable[..., Any]) -> None:
-    """On an enforced session: the cost is shown before, then pending or applied, then the proof, then the undo."""
+    """On an enforced session: the cost before, then pending or applied, then the proof, then the undo."""
     agent = stage.agent("pinned", budget=600)
     agent.page("rules", "bootstrap", RULE)
     agent.page("file", "evidence", FILE, "handler.py")

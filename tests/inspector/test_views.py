@@ -233,4 +233,4 @@ def test_the_gauge_splits_the_budget_by_type() -> None:
     assert gauge is not None
     end = max(float(c["x"].rstrip("%")) + float(c["width"].rstrip("%")) for c in gauge["cells"])
     assert end <= 100.1
-    assert [c["type"] for c in gauge["cells"]][0] == "bootstrap"
+    assert gauge["cells"][0]["type"] == "bootstrap"
