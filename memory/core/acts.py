@@ -121,6 +121,10 @@ def _check(state: State, body: Act, pages: list[Page]) -> None:
         elif isinstance(body, OperatorDemote):
             _check_demote(body, page)
         elif isinstance(body, OperatorRestore) and body.version is not None:
+            if state.mode is not Mode.ENFORCED:
+                raise Refused(
+                    "only an enforced session can return to an earlier version: the harness keeps this text"
+                )
             versions = {version for version, _, _ in page.versions}
             if body.version not in versions:
                 raise Refused(f"{page.page_id!r} has no committed version {body.version} that is still kept")
@@ -265,6 +269,7 @@ def _tell(state: State, act: dict[str, Any], **extra: Any) -> list[Outcome]:
         "before": act["before"],
         "after": act["after"],
         "reach": REACH[state.mode],
+        "actor": act["actor"],
         "page_ids": act["page_ids"],
     }
     page = state.page(act["page_ids"][0]) if act["page_ids"] else None
@@ -367,7 +372,13 @@ def _put_back(state: State, act: dict[str, Any], page: Page) -> list[Outcome]:
             and side.declared.get(page.order, (0, "", ""))[1] == ChangeReason.RESTORED
         ):
             del side.declared[page.order]
-    return [*told, _page_told(state, page, "pinned" if "pin" in changed else "uncapped", "undo")]
+    if "cap" in changed:
+        told.append(_page_told(state, page, "uncapped" if page.cap is None else "capped", "undo"))
+    elif "text_seq" in changed:
+        told.append(_page_told(state, page, "updated", "undo"))
+    else:
+        told.append(_page_told(state, page, "unpinned" if page.pin is page.own_pin else "pinned", "undo"))
+    return told
 
 
 # --- receipts ---

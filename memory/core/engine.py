@@ -19,7 +19,7 @@ from memory.core.faults import in_reach_of_prompt, judge_demand, judge_recall, j
 from memory.core.lifecycle import apply_boundary, journal_note
 from memory.core.lifecycle import commit as commit_page
 from memory.core.outcomes import Outcome
-from memory.core.pages import Page, token_row
+from memory.core.pages import MAX_VERSIONS, Page, token_row
 from memory.core.policies import Policy, find_policy
 from memory.core.state import Changing, Seat, SideState, State, outcome
 from memory.core.trace import ENGINE_VERSION, close_turn, make_head
@@ -169,6 +169,7 @@ def _session_started(state: State, body: ev.SessionStarted, actor: str) -> list[
 
 def _new_side(state: State, side: Side, policy: Policy) -> SideState:
     made = SideState(side, policy)
+    made.own = not policy.selects and state.mode is Mode.OBSERVED
     made.set_policy(policy, state.table)
     return made
 
@@ -322,7 +323,7 @@ def _project_commit(state: State, body: ev.ProjectCommit, actor: str) -> list[Ou
         raise Refused(f"version {body.version} is not above {have}, the last committed one")
     with Changing(state, page):
         page.tokens, page.text_seq = token_row(body.representations), state.seq
-    page.versions.append((body.version, state.seq, page.tokens))
+    page.versions = (*page.versions, (body.version, state.seq, page.tokens))[-MAX_VERSIONS:]
     for side in state.sides():
         side.seats[page.order].version = body.version
         if side.index is not None:

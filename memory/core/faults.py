@@ -56,19 +56,21 @@ def _count_fault(
             seat.faults_inferred += by
 
 
-def cause_of(side: SideState, page: Page) -> Cause | None:
-    """The decision that took the page where it stands."""
-    return side.seats[page.order].cause
+def cause_of(state: State, side: SideState, page: Page) -> Cause | None:
+    """The decision that took the page where it stands; if none ever did, the selection that left it out."""
+    cause = side.seats[page.order].cause
+    if cause is None and side.policy.selects:
+        return (state.prompt_seq, state.turn, "selection: not taken")
+    return cause
 
 
 def judge_pins(state: State, side: SideState) -> list[Outcome]:
     """Pages pinned hard that stand below their minimum, one miss a page and prompt."""
     table, found = state.table, []
     insufficient = classify(side, side.required_tokens)
-    own = side.own and state.mode.value == "observed"
-    for order in sorted(table.own_hard if own else table.hard):
+    for order in sorted(table.own_hard if side.own else table.hard):
         page = table.pages[order]
-        minimum = page.own_minimum if own else page.minimum
+        minimum = page.own_minimum if side.own else page.minimum
         if side.fidelity[order] < minimum:
             found.append(
                 fault(
@@ -81,7 +83,7 @@ def judge_pins(state: State, side: SideState) -> list[Outcome]:
                     resident=LABEL[side.fidelity[order]],
                     rule="pin",
                     evidence="",
-                    cause=cause_json(cause_of(side, page)),
+                    cause=cause_json(cause_of(state, side, page)),
                 )
             )
     return found
@@ -106,7 +108,7 @@ def judge_rules(state: State, side: SideState, boundary: Cause) -> list[Outcome]
                     resident=LABEL[side.fidelity[order]],
                     rule=boundary[2],
                     evidence="",
-                    cause=cause_json(cause_of(side, page) or boundary),
+                    cause=cause_json(cause_of(state, side, page) or boundary),
                 )
             )
     return found
@@ -161,7 +163,7 @@ def judge_demand(
         new.tokens = page.demanded_tokens(new.level)
     elif new.kind == "fault":
         new.insufficient = classify(side, side.required_tokens if new.declared else side.floor_tokens)
-        new.cause = seat.cause
+        new.cause = cause_of(state, side, page)
     if old is not None:
         _tally(side, page, old, -1)
     _tally(side, page, new, 1)
@@ -280,7 +282,7 @@ def judge_repeat(
             rule="signature",
             evidence=body.signature,
             call_id=body.call_id,
-            cause=cause_json(cause_of(side, page)),
+            cause=cause_json(cause_of(state, side, page)),
         )
     ]
 

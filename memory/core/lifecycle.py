@@ -41,7 +41,7 @@ def commit(state: State, side: SideState, page: Page) -> None:
     seat.version += 1
     side.totals.committed += 1
     if side.side is Side.PRIMARY:
-        page.versions = [*page.versions, (seat.version, page.text_seq, page.tokens)][-MAX_VERSIONS:]
+        page.versions = (*page.versions, (seat.version, page.text_seq, page.tokens))[-MAX_VERSIONS:]
 
 
 def apply_boundary(state: State, body: Boundary) -> list[Outcome]:

@@ -38,7 +38,7 @@ class PageTable:
         self.rules: set[int] = set()  # live bootstrap and constraint pages
         self.minima = 0  # tokens of the minima of all live pages
         self.own_minima = 0
-        self.readers: dict[str, set[int]] = {}  # resource → live evidence pages that depend on it
+        self.readers: dict[str, tuple[int, ...]] = {}  # resource → live evidence pages that depend on it
 
     def add(self, page: Page) -> None:
         """Append a page; its order must be the table's length."""
@@ -61,7 +61,7 @@ class PageTable:
         self.own_minima += page.tokens[page.served if page.own_minimum == page.minimum else page.own_served]
         if page.type is PageType.EVIDENCE:
             for resource in page.resources:
-                self.readers.setdefault(resource, set()).add(order)
+                self.readers[resource] = (*self.readers.get(resource, ()), order)
 
     def leave(self, page: Page) -> None:
         """Take a live page out of the indexes."""
@@ -74,9 +74,10 @@ class PageTable:
         self.own_minima -= page.tokens[page.served if page.own_minimum == page.minimum else page.own_served]
         if page.type is PageType.EVIDENCE:
             for resource in page.resources:
-                readers = self.readers[resource]
-                readers.discard(order)
-                if not readers:
+                readers = tuple(other for other in self.readers[resource] if other != order)
+                if readers:
+                    self.readers[resource] = readers
+                else:
                     del self.readers[resource]
 
     def written(self, writes: Iterable[str]) -> list[tuple[Page, str]]:
@@ -115,5 +116,5 @@ class PageTable:
         other.live, other.hard, other.own_hard = set(self.live), set(self.hard), set(self.own_hard)
         other.rules = set(self.rules)
         other.minima, other.own_minima = self.minima, self.own_minima
-        other.readers = {name: set(orders) for name, orders in self.readers.items()}
+        other.readers = dict(self.readers)
         return other

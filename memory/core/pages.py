@@ -99,9 +99,9 @@ class Page:
         self.text_seq = 0
         self.left_seq = 0  # the event by which it left the table
         self.left_turn = -1
-        self.versions: list[
-            tuple[int, int, Tokens]
-        ] = []  # (version, text_seq, tokens) committed on the primary side
+        self.versions: tuple[
+            tuple[int, int, Tokens], ...
+        ] = ()  # (version, text_seq, tokens) committed on the primary side
 
     def refit(self) -> None:
         """Work out what follows from tokens, minimum and cap."""
@@ -149,7 +149,6 @@ class Page:
         other = Page.__new__(Page)
         for name in Page.__slots__:
             setattr(other, name, getattr(self, name))
-        other.versions = list(self.versions)
         return other
 
     def to_json(self) -> list[Any]:
@@ -194,6 +193,6 @@ class Page:
         page.tokens = (row[16][0], row[16][1], row[16][2], row[16][3], row[16][4])
         page.resources = tuple(row[17])
         page.created_seq, page.text_seq, page.left_seq, page.left_turn = row[18], row[19], row[20], row[21]
-        page.versions = [(v, s, (t[0], t[1], t[2], t[3], t[4])) for v, s, t in row[22]]
+        page.versions = tuple((v, s, (t[0], t[1], t[2], t[3], t[4])) for v, s, t in row[22])
         page.refit()
         return page

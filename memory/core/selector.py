@@ -14,7 +14,9 @@ from memory.core.pages import NEXT, POINTER_TYPES, SERVES, TYPE_RANK, Page
 from memory.core.policies import Policy
 from memory.core.types import PIN_RANK, ChangeReason, PageStatus
 
-Candidate = tuple[float, str, int, int, int, int]  # gain, page_id, fidelity, table order, fidelity below, tokens
+Candidate = tuple[
+    float, str, int, int, int, int
+]  # gain, page_id, fidelity, table order, fidelity below, tokens
 Place = tuple[float, float, int, int, int]  # -recompute_cost, -base_utility, table order, fidelity, tokens
 
 UNLIMITED = 10**15  # tokens, where no budget is known
@@ -29,7 +31,7 @@ class Required(NamedTuple):
 
 
 class Selection(NamedTuple):
-    """What is resident, by table order. ``floor``: the same after phase 1. ``how``: why what is required is there."""
+    """What is resident, by table order. ``floor``: after phase 1. ``how``: why what is required is there."""
 
     fidelity: bytearray
     tokens_used: int

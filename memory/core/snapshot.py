@@ -141,6 +141,7 @@ def _load_side(state: State, row: dict[str, Any]) -> SideState:
     side.totals = Totals(**row["totals"])
     side.journal = Journal.from_json(row["journal"])
     side.residency = int(row["residency"], 16)
+    side.own = not side.policy.selects and state.mode is Mode.OBSERVED
     side.set_policy(side.policy, state.table)
     return side
 

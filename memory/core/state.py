@@ -150,6 +150,7 @@ class SideState:
     def __init__(self, side: Side, policy: Policy) -> None:
         self.side = side
         self.policy = policy
+        self.own = False  # a recording: operators' pins and minima do not bind this side
         self.seats: list[Seat] = []
         self.fidelity = bytearray()  # in the last prompt, by table order
         self.hot: dict[int, float] = {}  # order → recency above 0
@@ -186,11 +187,6 @@ class SideState:
         self.chain = ""  # SHA-256 of the trace's last line
         self.residency = 0  # sum of the digests of what is resident
         self.changed_since_keyframe = 0
-
-    @property
-    def own(self) -> bool:
-        """Residency is recorded, so operators' pins and minima do not bind this side."""
-        return not self.policy.selects
 
     def set_policy(self, policy: Policy, table: PageTable) -> None:
         self.policy = policy

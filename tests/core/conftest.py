@@ -1,4 +1,4 @@
-"""Hypothesis as the core's tests use it: no deadline (machines are shared), the seed printed when it fails."""
+"""Hypothesis as the core's tests use it: no deadline (machines are shared), a failure prints its seed."""
 
 from __future__ import annotations
 

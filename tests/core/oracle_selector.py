@@ -1,10 +1,11 @@
-"""A second selector, written straight from the specification and as plain as can be, to hold the real one against.
+"""A second selector, straight from the specification and as plain as can be, to hold the real one against.
 
 It knows pages as dicts and does everything by definition, slowly.
 """
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Any
 
 from memory.core.policies import Policy
@@ -76,7 +77,7 @@ def select(
         steps = []
         for i, page in enumerate(pages):
             ladder = [0, *sorted(page["tokens"])]
-            for low, high in zip(ladder, ladder[1:], strict=False):
+            for low, high in pairwise(ladder):
                 if low >= at[i]:
                     extra = page["tokens"][high] - page["tokens"].get(low, 0)
                     steps.append((utility(page, policy) / extra, page["id"], high, low, i, extra))

@@ -144,23 +144,30 @@ def bodies(
 
 
 _KINDS = (
-    "page_created", *["prompt"] * 6, *["demand_observed"] * 4, "demand_declared", "demand_declared",
-    "page_updated", "page_updated", "page_superseded", "page_retired", "dirty_marked", "dirty_marked", "model_answered",
-    "model_answered", "tool_called", "tool_called", "tool_called", "tool_returned", "tool_returned", "recall",
-    "write_staged", "write_staged", "write_resolved", "boundary", "boundary", "boundary", "project_commit",
-    "operator_pin", "operator_pin", "operator_unpin", "operator_demote", "operator_demote", "operator_restore",
-    "operator_undo", "operator_undo", "settings_changed", "receipt", "session_ended",
-)  # fmt: skip
+    *["prompt"] * 6,
+    *["demand_observed"] * 4,
+    *["tool_called", "boundary"] * 3,
+    *["tool_returned", "demand_declared", "page_updated", "dirty_marked", "model_answered", "write_staged"]
+    * 2,
+    *["operator_pin", "operator_demote", "operator_undo"] * 2,
+    *["page_created", "page_superseded", "page_retired", "project_commit", "recall", "write_resolved"],
+    *["operator_unpin", "operator_restore", "settings_changed", "receipt", "session_ended"],
+)
 
 
 @st.composite
 def updates(draw: st.DrawFn, update_id: str, page_id: str) -> dict[str, Any]:
+    evidence = draw(st.sampled_from([page_id, page_id, *IDS]))
     return {
-        "update_id": update_id, "page_id": page_id, "field": draw(st.sampled_from(["step", "step", "", "pin"])),
-        "op": draw(st.sampled_from(["append", "merge", "set_with_version", "delete"])), "value": "none",
-        "scope": draw(st.sampled_from(["session", "project"])), "evidence_ref": draw(st.sampled_from([page_id, page_id, *IDS])),
+        "update_id": update_id,
+        "page_id": page_id,
+        "field": draw(st.sampled_from(["step", "step", "", "pin"])),
+        "op": draw(st.sampled_from(["append", "merge", "set_with_version", "delete"])),
+        "value": "none",
+        "scope": draw(st.sampled_from(["session", "project"])),
+        "evidence_ref": evidence,
         "base_version": draw(st.integers(0, 2)),
-    }  # fmt: skip
+    }
 
 
 @st.composite

@@ -6,7 +6,7 @@ from tests.core.cast import Session, faults, of
 
 
 def test_post_compaction_bootstrap() -> None:
-    """A policy without pins lets the rules go; the first prompt after a compaction shows it, once."""
+    """A policy without pins lets the rules go; the first prompt after shows it, once."""
     session = Session(policy="compaction_hybrid", budget=15)
     session.add("agents", "bootstrap", tokens={"structured": 20, "full": 60})
     session.prompt()
@@ -27,7 +27,7 @@ def test_post_compaction_bootstrap() -> None:
 
 
 def test_reset_with_dirty_pages() -> None:
-    """compaction_hybrid does not write back at a reset: one flush_miss a dirty page; clawvm writes back first."""
+    """compaction_hybrid does not write back at a reset: one flush_miss; clawvm does."""
     for policy, want in (("compaction_hybrid", [("flush_miss", "plan", "policy")]), ("clawvm", [])):
         session = Session(policy=policy, budget=500)
         session.add("plan", "plan")
@@ -56,7 +56,7 @@ def test_threshold_jump_race() -> None:
 
 
 def test_silent_recall() -> None:
-    """Nothing found and no reason is a fault where recalls carry none; with a reason, or a policy's, it is not."""
+    """Nothing found and no reason is a fault where recalls carry none; with a reason it is not."""
     session = Session(policy="retrieval", budget=100)
     session.prompt()
     assert faults(session.feed("recall", query="calendar")) == [("silent_recall", None, "policy")]
@@ -99,7 +99,7 @@ def test_unsafe_persistence() -> None:
 
 
 def test_evidence_churn_with_a_duplicate_call() -> None:
-    """Fresh evidence pushes an old result out; calling for it again is a duplicate without its pointer only."""
+    """Fresh evidence pushes an old result out; calling for it again is a duplicate if no pointer is left."""
     for policy, want in (("retrieval", "fault"), ("clawvm", "alert")):
         session = Session(policy=policy, budget=300)
         session.add("old")

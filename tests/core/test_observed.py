@@ -1,4 +1,4 @@
-"""Sessions that we only read: residency as the record shows it, the unseen segment, and the shadow beside it."""
+"""Sessions that we only read: residency as recorded, the unseen segment, the shadow."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def test_a_page_is_full_from_the_next_prompt_on() -> None:
 
 
 def test_compaction_drops_what_is_not_preserved() -> None:
-    """At the next prompt; the pages stay in the table, the shadow keeps them, the rule's loss is two faults."""
+    """At the next prompt; pages stay in the table, the shadow keeps them, the rule's loss is two faults."""
     session = watched()
     session.add("summary", "conversation")
     (boundary,) = of(session.boundary("compaction", preserved=["b"], summary_page="summary"), "boundary")

@@ -42,7 +42,7 @@ def told_bytes(outcomes: list[Outcome]) -> bytes:
 
 @given(streams())
 def test_never_over_budget_and_floor_kept_unless_said(stream: Stream) -> None:
-    """A selected prompt fits its budget; under an auto-pinning policy every hard minimum stands or is named unmet."""
+    """A selected prompt fits its budget; with auto-pins every hard minimum stands or is named unmet."""
     state = new_state()
     for event in events(stream):
         for told in step(state, event):
@@ -184,7 +184,7 @@ def test_flush_loses_nothing(stream: Stream) -> None:
 @settings(max_examples=30)
 @given(streams())
 def test_observed_side_is_what_the_record_shows(stream: Stream) -> None:
-    """On a side that selects nothing a page is full, a pointer after a prune, or absent; acts never move it."""
+    """On a side that selects nothing a page is full, a pointer, or absent; acts never move it."""
     state = new_state()
     for event in events(stream):
         told = step(state, event)

@@ -80,7 +80,7 @@ def test_golden(mode: str, side: str) -> None:
 
 @pytest.mark.parametrize("mode", ["enforced", "observed"])
 def test_chain_and_residency(mode: str) -> None:
-    """Each record's prev is the hash of the line before; changes and keyframes rebuild the residency and its hash."""
+    """prev is the hash of the line before; changes and keyframes rebuild the residency and its hash."""
     session = day(mode)
     for side in ("primary", "shadow"):
         resident: dict[str, str] = {}
