@@ -21,7 +21,7 @@ SCAN_LIMIT: Final = 400_000  # characters searched for key lines from each end
 
 
 def key_lines(text: str, limit: int = KEY_LINES) -> list[str]:
-    """The lines that say how it went: errors and failures first, then warnings and totals while there is room."""
+    """The lines that say how it went: errors and failures, then warnings and totals while there is room."""
     if len(text) > 2 * SCAN_LIMIT:
         text = text[:SCAN_LIMIT] + "\n" + text[-SCAN_LIMIT:]
     found = _lines_with(_KEY, text, limit)
@@ -31,7 +31,7 @@ def key_lines(text: str, limit: int = KEY_LINES) -> list[str]:
 
 
 def _lines_with(pattern: re.Pattern[str], text: str, limit: int) -> list[str]:
-    """The first ``limit`` different lines with a match; the last one makes way for later ones, often the summary."""
+    """The first ``limit`` different lines with a match; the last makes way for later ones (a summary)."""
     out: list[str] = []
     position = 0
     while (match := pattern.search(text, position)) is not None:

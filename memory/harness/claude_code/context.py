@@ -8,7 +8,7 @@ from typing import Any
 from memory.core.types import PageType, ToolKind
 from memory.harness import EventTuple
 from memory.harness.claude_code import demands
-from memory.harness.claude_code.identity import KnownPage, OpenCall
+from memory.harness.claude_code.identity import KnownPage, OpenCall, bounded
 from memory.harness.claude_code.plans import Plan
 
 
@@ -69,7 +69,7 @@ class Context:
                 "provenance": source,
                 "title": title[:300],
                 "text": text,
-                "resources": list(resources),
+                "resources": list(bounded(resources)),
                 **more,
             }
             if page_type is PageType.EVIDENCE:
@@ -77,7 +77,7 @@ class Context:
             if hint:
                 spec["hint"] = hint
             self.emit("page_created", {"page": spec})
-            known = self.pages[page_id] = KnownPage(page_type, title, tuple(resources), created=self.n)
+            known = self.pages[page_id] = KnownPage(page_type, title, bounded(resources), created=self.n)
         else:
             body = {
                 "page_id": page_id,
@@ -130,8 +130,8 @@ class Context:
             "signature": made.signature,
             "kind": made.kind.value,
             "refresh": bool(known is not None and known.stale),
-            "reads": list(made.reads),
-            "writes": list(made.writes),
+            "reads": list(bounded(made.reads)),
+            "writes": list(bounded(made.writes)),
         }
         self.emit("tool_called", body)
         if made.kind is ToolKind.WRITE:

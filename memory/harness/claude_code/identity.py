@@ -7,6 +7,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -14,6 +15,7 @@ from memory.core.types import PageType
 from memory.harness.signature import Call
 
 MAX_ID: Final = 300  # characters
+MAX_RESOURCE: Final = 1_000  # characters
 _UNSAFE = re.compile(
     r"[\s\[\]%\x00-\x1f\x7f-\x9f\u2028\u2029\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff]"
 )
@@ -62,6 +64,24 @@ def clean_id(text: str) -> str:
     if len(safe) > MAX_ID:
         safe = safe[: MAX_ID - 17] + "~" + digest(text, 16)
     return safe
+
+
+def whole(value: Any) -> int | None:
+    """A count of tokens as it may stand in an event; ``None`` for anything else."""
+    return value if type(value) is int and 0 <= value <= 1_000_000_000 else None
+
+
+def bounded(resources: Iterable[str]) -> tuple[str, ...]:
+    """Resources as the event log takes them; an overlong name keeps its head and a digest."""
+    return tuple(
+        r if len(r) <= MAX_RESOURCE else f"{r[: MAX_RESOURCE - 20]}~{digest(r, 16)}" for r in resources
+    )
+
+
+def native_id(*candidates: Any) -> str:
+    """The first candidate that is there, as an id of the event log: no control characters, bounded."""
+    found = next((str(value) for value in candidates if value not in (None, "")), "none")
+    return clean_id(found)
 
 
 def digest(text: str, length: int = 10) -> str:

@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from memory.core.types import PageType
 from memory.harness.claude_code.context import Context
-from memory.harness.claude_code.identity import clean_id
+from memory.harness.claude_code.identity import clean_id, native_id, whole
 
 MAX_WALK: Final = 50_000  # records followed up a chain
 _SILENT: Final = frozenset(
@@ -97,8 +97,7 @@ def system(context: Context, chain: Chain, record: dict[str, Any]) -> bool:
 
 
 def _number(holder: dict[str, Any], key: str) -> int | None:
-    value = holder.get(key)
-    return value if isinstance(value, int) and value >= 0 else None
+    return whole(holder.get(key))
 
 
 def _compaction(context: Context, chain: Chain, record: dict[str, Any]) -> None:
@@ -145,7 +144,8 @@ def _micro(context: Context, record: dict[str, Any]) -> None:
     cleared = meta.get("clearedAttachmentUUIDs")
     pages: list[str] = []
     for call_id in calls if isinstance(calls, list) else ():
-        page_id = context.page_of_call.get(call_id) if isinstance(call_id, str) else None
+        call_id = native_id(call_id)
+        page_id = context.page_of_call.get(call_id)
         if page_id is not None and context.pages[page_id].last_call == call_id:
             pages.append(page_id)
     for uuid in cleared if isinstance(cleared, list) else ():

@@ -18,10 +18,12 @@ from memory.harness.claude_code.identity import (
     clean_id,
     content_text,
     hint_of,
+    native_id,
     one_line,
     recompute_cost,
     result_page_id,
     result_type,
+    whole,
 )
 from memory.harness.claude_code.rules import find_rules
 from memory.harness.signature import describe
@@ -56,13 +58,13 @@ def prompt_tokens(record: dict[str, Any]) -> int | None:
     if not isinstance(usage, dict):
         return None
     names = ("input_tokens", "cache_read_input_tokens", "cache_creation_input_tokens")
-    return sum(usage[k] for k in names if isinstance(usage.get(k), int)) or None
+    return sum(whole(usage.get(k)) or 0 for k in names) or None
 
 
 def assistant(context: Context, record: dict[str, Any]) -> None:
     """A line of an answer, one page each. The first of a message id begins a turn and has the usage."""
     message = _message(record)
-    native = str(message.get("id") or record.get("requestId") or context.uuid or f"record-{context.n}")[:200]
+    native = native_id(message.get("id"), record.get("requestId"), context.uuid, f"record-{context.n}")
     part = context.answers[native] = context.answers.get(native, 0) + 1
     if part == 1:
         _prompt(context, native, record)
@@ -99,7 +101,7 @@ def _prompt(context: Context, native: str, record: dict[str, Any]) -> None:
         {
             "request_id": native,
             "recorded_tokens": context.recorded,
-            "cached_tokens": cached if isinstance(cached, int) else None,
+            "cached_tokens": whole(cached),
             "model": str(message.get("model") or "")[:120],
         },
     )
@@ -125,7 +127,7 @@ def _block(context: Context, block: Any, shown: list[str], spoken: list[str], ca
 
 
 def _open_call(context: Context, block: dict[str, Any]) -> OpenCall | None:
-    call_id = str(block.get("id") or f"call-{context.n}-{len(context.calls)}")[:200]
+    call_id = native_id(block.get("id"), f"call-{context.n}-{len(context.calls)}")
     if call_id in context.calls:
         return None
     tool = str(block.get("name") or "?")[:120]
@@ -169,7 +171,7 @@ def _answered(
         "model_answered",
         {
             "request_id": native,
-            "usage": {ours: usage[k] for k, ours in names.items() if isinstance(usage.get(k), int)},
+            "usage": {ours: usage[k] for k, ours in names.items() if whole(usage.get(k)) is not None},
             "page_id": page_id,
             "stop_reason": str(message.get("stop_reason") or "")[:60],
         },
@@ -253,7 +255,7 @@ def prompt(
 
 def _result(context: Context, part: dict[str, Any], structured: Any) -> None:
     """A tool's result: its page's new version, and the call's end. Without its call it is unpaired."""
-    call_id = str(part.get("tool_use_id") or f"result-{context.n}")[:200]
+    call_id = native_id(part.get("tool_use_id"), f"result-{context.n}")
     text = content_text(part.get("content"))
     error = bool(part.get("is_error"))
     call = context.calls.get(call_id)

@@ -114,7 +114,7 @@ def test_a_volatile_repeat_is_no_demand() -> None:
 
 def test_a_quote_is_an_inferred_demand_with_its_evidence() -> None:
     script = Script()
-    words = "the ledger keeps integer cents while every invoice carries exactly one currency and rounding happens never"
+    words = "the ledger keeps integer cents while every invoice carries one currency and never rounds again"
     script.call("m1", "c1", "Read", {"file_path": "notes.txt"}, words)
     script.answer("m2", text(f"As the notes say, {words}."))
     found = [b for b in bodies(script, "demand_observed") if b["rule"] == "quote"]

@@ -73,6 +73,16 @@ def test_hostile_text_survives_and_ids_stay_clean(hostile: str) -> None:
             assert not name or not set(name) & set(" \n\x00\x1b\ud800\u202e[]")
 
 
+def test_absurd_sizes_and_names_pass() -> None:
+    script = Script()
+    usage = {"input_tokens": True, "cache_read_input_tokens": -5, "output_tokens": 10**30}
+    script.line("assistant", message={"id": "m" * 5_000, "content": [text("x")], "usage": usage})
+    script.call("m2", "c2", "Read", {"file_path": "/a" * 50_000}, "x")
+    script.line("system", subtype="compact_boundary", compactMetadata={"preTokens": -1, "postTokens": 1.5})
+    for kind, body, _ in events(script):
+        check(kind, body)
+
+
 def test_five_megabytes_on_one_line_take_seconds_not_minutes() -> None:
     script = Script()
     script.call("m1", "c1", "Bash", {"command": "cat big"}, "ab c" + "z" * 5_000_000)

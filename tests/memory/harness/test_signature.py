@@ -13,7 +13,7 @@ CWD = "/w/shop"
 @pytest.mark.parametrize(
     ("tool", "one", "other"),
     [
-        ("Bash", {"command": "ls  -la", "description": "List"}, {"description": "Look", "command": "ls -la ", "timeout": 5}),
+        ("Bash", {"command": "ls  -la", "description": "List"}, {"command": "ls -la ", "timeout": 5}),
         ("Read", {"file_path": "src/a.py"}, {"file_path": "/w/shop/src/../src/a.py"}),
         ("Read", {"file_path": "a.py", "offset": 1}, {"file_path": "./a.py"}),
         ("Grep", {"pattern": "x", "path": "/w/shop/src"}, {"path": "src", "pattern": "x"}),
