@@ -296,6 +296,7 @@ def run_agent(
                     break
                 time.sleep(pace_s)
         finally:
+            claw.retry_for_s = 5.0  # a server that is gone must not keep us from ending
             agent.end(reason)
         return session
 
