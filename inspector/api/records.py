@@ -116,7 +116,7 @@ def append_records(
     record.
 
     As `application/x-ndjson` the body is lines of a file: `source` names it and `offset` is the first line's
-    place in bytes, which with the line's hash makes its key. Without an offset the hash alone is the key:
+    place in bytes, which makes its key. Without an offset the hash alone is the key:
     equal lines are one.
     """
     session = session_for(request, session_id, "operator")
