@@ -83,7 +83,7 @@ def bodies(
                 "tool": "t",
                 "signature": draw(st.sampled_from(SIGNATURES)),
             }
-            body["kind"] = draw(st.sampled_from(["read", "read", "write", "volatile"]))
+            body["kind"] = draw(st.sampled_from([*["read"] * 6, "write", "volatile"]))
             body["writes"] = draw(st.lists(st.sampled_from(RESOURCES), max_size=1))
             return kind, body
         case "tool_returned":

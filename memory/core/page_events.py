@@ -1,0 +1,133 @@
+"""Handlers of events about pages: they enter, change and leave the table."""
+
+from __future__ import annotations
+
+from memory.core import events as ev
+from memory.core.acts import Refused
+from memory.core.codec import check_path
+from memory.core.errors import EventError
+from memory.core.handling import known_page, primary_side, tell
+from memory.core.outcomes import Outcome
+from memory.core.pages import MAX_VERSIONS, Page, token_row
+from memory.core.state import Changing, Seat, SideState, State
+from memory.core.types import MAX_PAGES, Fidelity, PageStatus, Scope
+
+
+def page_created(state: State, body: ev.PageCreated, actor: str) -> list[Outcome]:
+    spec, table = body.page, state.table
+    if spec.page_id in table.by_id:
+        raise Refused(f"page {spec.page_id!r} is already there")
+    if len(table.pages) >= MAX_PAGES:
+        raise Refused(f"a session has at most {MAX_PAGES} pages")
+    page = Page.from_spec(spec, len(table.pages), state.seq)
+    table.add(page)
+    for side in state.sides():
+        side.seats.append(Seat())
+        side.fidelity.append(0)
+        if side.index is not None:
+            side.index.enter(page)
+        else:
+            side.incoming[page.order] = state.seq
+        if spec.dirty:
+            side.dirty.add(page.order)
+    return [tell(state, page, "page", change="created", dirty=spec.dirty)]
+
+
+def page_updated(state: State, body: ev.PageUpdated, actor: str) -> list[Outcome]:
+    page = known_page(state, body.page_id)
+    _check_path(page, body.representations)
+    revived = page.status is not PageStatus.LIVE
+    for side in state.sides():
+        if side.index is None and not revived:
+            _leave_copy(side, page)
+    with Changing(state, page):
+        page.status = PageStatus.LIVE
+        page.tokens = token_row(body.representations)
+        page.text_seq = state.seq
+        if body.title is not None:
+            page.title = body.title
+        if body.provenance is not None:
+            page.provenance = (body.provenance.kind, body.provenance.ref, body.provenance.record)
+    for side in state.sides():
+        side.retext.add(page.order)
+        side.ghosts.discard(page.order)
+        if side.index is None:
+            side.outgoing.pop(page.order, None)
+            side.incoming[page.order] = state.seq
+        if not body.durable:
+            side.dirty.add(page.order)
+    what = {"what": body.what, "revived": revived, "dirty": not body.durable}
+    return [tell(state, page, "page", change="updated", **what)]
+
+
+def _check_path(page: Page, reps: dict[Fidelity, ev.Representation]) -> None:
+    try:
+        check_path(page.type, reps, "representations")
+    except EventError as error:
+        raise Refused(str(error)) from None
+
+
+def _leave_copy(side: SideState, page: Page) -> None:
+    """The text that stands in the harness's prompt, or is about to, stays there as an old copy."""
+    order = page.order
+    if order in side.incoming:
+        side.stale[order] = side.stale.get(order, 0) + page.tokens[Fidelity.FULL]
+        if side.fidelity[order] and order not in side.retext and order not in side.outgoing:
+            side.stale[order] += side.seats[order].in_prompt
+    elif side.fidelity[order] and side.outgoing.get(order, (1, 0, 0, ""))[0]:
+        side.stale[order] = side.stale.get(order, 0) + side.seats[order].in_prompt
+
+
+def leave_table(state: State, page: Page, status: PageStatus, *, copy_stays: bool) -> None:
+    with Changing(state, page):
+        page.status = status
+        page.left_seq, page.left_turn = state.seq, state.turn
+    for side in state.sides():
+        if side.index is None and copy_stays:
+            _leave_copy(side, page)
+        side.incoming.pop(page.order, None)
+        side.outgoing.pop(page.order, None)
+        if side.fidelity[page.order]:
+            side.ghosts.add(page.order)
+
+
+def page_superseded(state: State, body: ev.PageSuperseded, actor: str) -> list[Outcome]:
+    page = known_page(state, body.page_id, live=True)
+    leave_table(state, page, PageStatus.SUPERSEDED, copy_stays=True)
+    return [tell(state, page, "page", change="superseded", by=body.by, reason=body.reason)]
+
+
+def page_retired(state: State, body: ev.PageRetired, actor: str) -> list[Outcome]:
+    page = known_page(state, body.page_id, live=True)
+    leave_table(state, page, PageStatus.RETIRED, copy_stays=False)
+    return [tell(state, page, "page", change="retired", reason=body.reason)]
+
+
+def page_linked(state: State, body: ev.PageLinked, actor: str) -> list[Outcome]:
+    page = known_page(state, body.page_id)
+    return [tell(state, page, "page", change="linked", session=body.session, relation=body.relation)]
+
+
+def dirty_marked(state: State, body: ev.DirtyMarked, actor: str) -> list[Outcome]:
+    page = known_page(state, body.page_id, live=True)
+    for side in state.sides():
+        side.dirty.add(page.order)
+    return [tell(state, page, "page", change="dirty", reason=body.reason)]
+
+
+def project_commit(state: State, body: ev.ProjectCommit, actor: str) -> list[Outcome]:
+    page = known_page(state, body.page_id)
+    if page.scope is not Scope.PROJECT:
+        raise Refused(f"page {page.page_id!r} is not of project scope")
+    _check_path(page, body.representations)
+    have = primary_side(state).seats[page.order].version
+    if body.version <= have:
+        raise Refused(f"version {body.version} is not above {have}, the last committed one")
+    with Changing(state, page):
+        page.tokens, page.text_seq = token_row(body.representations), state.seq
+    page.versions = (*page.versions, (body.version, state.seq, page.tokens))[-MAX_VERSIONS:]
+    for side in state.sides():
+        side.seats[page.order].version = body.version
+        if side.index is not None:
+            side.retext.add(page.order)
+    return [tell(state, page, "page", change="committed", version=body.version, by=body.origin_session)]
