@@ -172,6 +172,30 @@ def test_bodies_survive_their_bytes(stream: Stream) -> None:
 
 
 @given(streams())
+def test_clawvm_has_no_fault_of_its_own_while_the_floor_fits(stream: Stream) -> None:
+    """With rules pinned hard and handles that resolve, every miss at a prompt is of class insufficient.
+
+    Repeated calls are left out: a result that came after the prompt is absent from it by definition.
+    """
+    state = new_state()
+    kept = [
+        (kind, body)
+        for kind, body in stream
+        if not kind.startswith(("operator", "tool", "settings")) and kind != "prompt_observed"
+    ]
+    kept[0][1].update(mode="enforced", policy="clawvm")
+    for kind, body in kept:
+        if kind == "page_created":
+            body["page"].update(resolvable=True, inferred=False)
+            if body["page"]["type"] in ("bootstrap", "constraint"):
+                body["page"]["pin"] = "hard"
+    for event in events(kept):
+        for told in step(state, event):
+            if told.kind == "fault" and told.side == "primary":
+                assert told.data["class"] == "insufficient", told
+
+
+@given(streams())
 def test_flush_loses_nothing(stream: Stream) -> None:
     """A flush never makes a flush_miss."""
     state = new_state()
