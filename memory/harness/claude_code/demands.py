@@ -24,7 +24,7 @@ STRIDE: Final = (
 )
 MAX_INDEXED: Final = 200_000  # characters of one page that are indexed
 MAX_SHINGLES: Final = 300_000  # of a session; beyond it new pages are not indexed for quotes
-MIN_MATCHES: Final = 2  # shingles that make a quote
+MIN_MATCHES: Final = 3  # shingles that make a quote
 MAX_PER_CALL: Final = 8  # inferred demands of one rule and call
 _WORD = re.compile(r"[A-Za-z_/~.][\w./-]{2,80}")  # a path is one word: its folders are no quote
 _NAME = re.compile(r"\b(?=\w*[a-z_0-9][A-Z_]|\w*_)[A-Za-z_]\w{9,60}\b")
@@ -61,8 +61,14 @@ class Index:
             return
         words = _WORD.findall(text[:MAX_INDEXED])
         if len(self._shingles) < MAX_SHINGLES:
+            source = page_id.partition("#")[0]
             for shingle in _shingles(words):
-                self._shingles[shingle] = page_id
+                held = self._shingles.get(shingle)
+                # Words that two things hold (boilerplate) tell nothing; ranges of one file are one thing.
+                if held is None or held.partition("#")[0] == source:
+                    self._shingles[shingle] = page_id
+                else:
+                    self._shingles[shingle] = ""
         for name in set(_NAME.findall(text[:MAX_INDEXED])):
             holders = self._names.setdefault(name, [])
             if page_id not in holders and len(holders) < 4:
@@ -74,7 +80,7 @@ class Index:
         for text in texts:
             for shingle in _shingles(_WORD.findall(text[:MAX_INDEXED])):
                 page_id = self._shingles.get(shingle)
-                if page_id is not None:
+                if page_id:
                     hits = found.setdefault(page_id, [])
                     if len(hits) < MIN_MATCHES and shingle not in hits:
                         hits.append(shingle)

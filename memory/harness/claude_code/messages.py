@@ -241,7 +241,8 @@ def prompt(
         )
     context.page(page_id, PageType.CONVERSATION, body, title=title, provenance=("span", native))
     for number, rule in enumerate(rules, 1):
-        more: dict[str, Any] = {"inferred": True, "pin": "soft"} if rule.inferred else {}
+        # Soft: nothing that an operator did not confirm is pinned hard, stated or guessed.
+        more: dict[str, Any] = {"pin": "soft", **({"inferred": True} if rule.inferred else {})}
         context.page(
             f"{clean_id(f'rule:{native}')}#{number}",
             PageType.CONSTRAINT,

@@ -114,7 +114,10 @@ def test_a_volatile_repeat_is_no_demand() -> None:
 
 def test_a_quote_is_an_inferred_demand_with_its_evidence() -> None:
     script = Script()
-    words = "the ledger keeps integer cents while every invoice carries one currency and never rounds again"
+    words = (
+        "the ledger keeps integer cents while every invoice carries one currency and never rounds again, "
+        "because auditors compare both totals before the books of the month are closed for good"
+    )
     script.call("m1", "c1", "Read", {"file_path": "notes.txt"}, words)
     script.answer("m2", text(f"As the notes say, {words}."))
     found = [b for b in bodies(script, "demand_observed") if b["rule"] == "quote"]
@@ -170,11 +173,8 @@ def test_rules_are_constraints_only_where_they_are_stated() -> None:
         "rule:p1#2": "2. Run all tests.",
         "rule:p2#1": "please never push without asking",
     }
-    assert (
-        "pin" not in rules["rule:p1#1"]
-        and rules["rule:p2#1"]["inferred"]
-        and rules["rule:p2#1"]["pin"] == "soft"
-    )
+    assert {page["pin"] for page in rules.values()} == {"soft"}  # nobody confirmed them yet
+    assert [page.get("inferred", False) for page in rules.values()] == [False, False, True]
     assert (
         "Now fix the bug." in pages(script)["msg:p1"]["text"]
         and "main" not in pages(script)["msg:p1"]["text"]
