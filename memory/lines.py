@@ -143,9 +143,11 @@ def _ids(file: BinaryIO) -> dict[str, str]:
         record = _object(head)
         session = record.get("sessionId")
         if isinstance(session, str) and 0 < len(session) <= 100 and is_plain(session):
+            found = {"sessionId": session}
             agent = record.get("agentId") if record.get("isSidechain") is True else None
-            usable = isinstance(agent, str) and 0 < len(agent) <= 60 and is_plain(agent)
-            return {"sessionId": session, **({"agentId": agent} if usable else {})}
+            if isinstance(agent, str) and 0 < len(agent) <= 60 and is_plain(agent):
+                found["agentId"] = agent
+            return found
     return {}
 
 

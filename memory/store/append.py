@@ -198,9 +198,8 @@ def _known_events(pk: uuid.UUID, prepared: list[_Prepared]) -> dict[str, tuple[i
     found: dict[str, tuple[int, str]] = {}
     for some in chunks(ids, 500):
         rows = Event.objects.filter(session_id=pk, client_event_id__in=some)
-        found |= {
-            cid: (seq, sha) for cid, seq, sha in rows.values_list("client_event_id", "seq", "body_sha256")
-        }
+        for event_id, seq, sha256 in rows.values_list("client_event_id", "seq", "body_sha256"):
+            found[str(event_id)] = (seq, sha256)
     return found
 
 

@@ -39,7 +39,8 @@ def ensure_operator(username: str, project: str) -> Any:
     if owner is None:
         raise UnknownProject(project)
     users = get_user_model()
-    user, created = users.objects.get_or_create(**{users.USERNAME_FIELD: username})
+    named: dict[str, Any] = {users.USERNAME_FIELD: username}
+    user, created = users.objects.get_or_create(**named)
     if created:
         user.set_unusable_password()
         user.save()

@@ -27,8 +27,8 @@ def drain(
         applied = apply_pending(session_id)
         if applied.done and on_applied is not None:
             on_applied(str(session_pk(session_id)), applied.seq)
-        if not derived.done and not applied.done and not derived.more and not applied.more:
-            return False
+        if not derived.more and not applied.more:
+            return False  # what was appended meanwhile has asked for a drain of its own
         if time.monotonic() > end:
             return True
 

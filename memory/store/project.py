@@ -227,7 +227,7 @@ class Projection:
     def _act(self, row: Event, idx: int, o: Outcome) -> None:
         if o.side is Side.PRIMARY:
             state = str(o.data.get("state", ""))[:16]
-            fields = {"state": state, "why": one_line(str(o.data.get("reason") or ""), 400)}
+            fields: dict[str, Any] = {"state": state, "why": one_line(str(o.data.get("reason") or ""), 400)}
             if state == "applied":
                 fields["turn"] = o.turn
             self._change_act(o.data.get("act_seq"), fields)

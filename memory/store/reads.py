@@ -331,8 +331,8 @@ def _ledger_rows(session_id: str, rows: list[LedgerEntry]) -> list[LedgerRow]:
         pairs = Page.objects.filter(session_id=pk, page_id__in=some)
         titles |= dict(pairs.values_list("page_id", "title"))
     numbers: dict[tuple[str, int], dict[str, Any]] = {}
-    for some in chunks({row.turn for row in rows if row.fault_class == "insufficient"}, 500):
-        found = Turn.objects.filter(session_id=pk, turn__in=some).values_list("side", "turn", "numbers")
+    for few in chunks({row.turn for row in rows if row.fault_class == "insufficient"}, 500):
+        found = Turn.objects.filter(session_id=pk, turn__in=few).values_list("side", "turn", "numbers")
         numbers |= {(side, turn): json.loads(text) for side, turn, text in found}
     return [_ledger_row(row, titles, numbers.get((row.side, row.turn))) for row in rows]
 

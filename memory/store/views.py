@@ -8,7 +8,6 @@ import typing
 from collections.abc import Callable
 from dataclasses import fields, is_dataclass
 from enum import Enum
-from functools import cache
 from typing import Any, TypeVar
 
 from memory.core.outcomes import PageView, SessionView
@@ -20,7 +19,7 @@ _Convert = Callable[[Any], Any]
 
 def dump_view(view: Any) -> str:
     """ASCII JSON of a ``PageView`` or ``SessionView``; fidelities as numbers."""
-    return json.dumps(_encoder(type(view))(view), separators=(",", ":"))
+    return json.dumps(_fields_of(view), separators=(",", ":"))
 
 
 def load_page_view(text: str) -> PageView:
@@ -37,14 +36,14 @@ def _load(cls: type[_T], text: str) -> _T:
     return made
 
 
-@cache
-def _encoder(cls: type) -> _Convert:
-    names = [f.name for f in fields(cls)]
+_names: dict[type, list[str]] = {}
+_decoders: dict[type, _Convert] = {}
 
-    def encode(view: Any) -> dict[str, Any]:
-        return {name: _plain(getattr(view, name)) for name in names}
 
-    return encode
+def _fields_of(view: Any) -> dict[str, Any]:
+    cls = type(view)
+    names = _names.get(cls) or _names.setdefault(cls, [f.name for f in fields(cls)])
+    return {name: _plain(getattr(view, name)) for name in names}
 
 
 def _plain(value: Any) -> Any:
@@ -53,14 +52,17 @@ def _plain(value: Any) -> Any:
     if isinstance(value, Enum):
         return value.value
     if is_dataclass(value):
-        return _encoder(type(value))(value)
+        return _fields_of(value)
     if isinstance(value, dict):
         return {_plain(k): v for k, v in value.items()}
     return value
 
 
-@cache
 def _decoder(cls: type) -> _Convert:
+    return _decoders.get(cls) or _decoders.setdefault(cls, _make_decoder(cls))
+
+
+def _make_decoder(cls: Any) -> _Convert:
     hints = typing.get_type_hints(cls)
     converts = {f.name: _converter(hints[f.name]) for f in fields(cls)}
 

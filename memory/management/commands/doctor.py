@@ -15,7 +15,7 @@ from django.db.models.functions import Length
 
 from memory import models
 
-_TABLES = [
+_TABLES: list[tuple[Any, list[str]]] = [
     (models.Record, ["raw"]),
     (models.Event, ["body", "completed"]),
     (models.EventOutcomes, ["blob"]),

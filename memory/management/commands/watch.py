@@ -160,11 +160,11 @@ class _Here(_Target):
 
         before, since = self._cursors(), time.monotonic()
         while not self.drains:
-            pending, *cursors = self._cursors()
-            if not pending:
+            now = self._cursors()
+            if not now[0]:
                 return
-            if cursors != before[1:]:
-                before, since = (pending, *cursors), time.monotonic()
+            if now != before:
+                before, since = now, time.monotonic()
             elif time.monotonic() - since > WORKER_SECONDS:
                 say("no worker picks it up: folding it here")
                 break
