@@ -117,7 +117,7 @@ class Session(models.Model):
 class Record(models.Model):
     """What a harness sent, as raw bytes. ``n`` is gapless from 1 per session."""
 
-    session = models.ForeignKey(Session, models.CASCADE, related_name="records")
+    session = models.ForeignKey(Session, models.CASCADE, related_name="records", db_index=False)
     n = models.PositiveIntegerField()
     record_key = models.CharField(
         max_length=200
@@ -144,7 +144,7 @@ class Event(models.Model):
     fed.
     """
 
-    session = models.ForeignKey(Session, models.CASCADE, related_name="events")
+    session = models.ForeignKey(Session, models.CASCADE, related_name="events", db_index=False)
     seq = models.PositiveIntegerField()
     kind = models.CharField(max_length=32)
     actor = models.CharField(max_length=120, default="harness")
@@ -170,7 +170,7 @@ class Event(models.Model):
 class EventOutcomes(models.Model):
     """All outcomes of one event, in order, as one zlib-compressed ASCII JSON array."""
 
-    session = models.ForeignKey(Session, models.CASCADE, related_name="outcomes")
+    session = models.ForeignKey(Session, models.CASCADE, related_name="outcomes", db_index=False)
     seq = models.PositiveIntegerField()
     turn = models.PositiveIntegerField()
     blob = models.BinaryField()
@@ -182,7 +182,7 @@ class EventOutcomes(models.Model):
 class Turn(models.Model):
     """One turn of one side: what its prompt held in numbers, and, once closed, its trace record."""
 
-    session = models.ForeignKey(Session, models.CASCADE, related_name="turns")
+    session = models.ForeignKey(Session, models.CASCADE, related_name="turns", db_index=False)
     side = models.CharField(max_length=8)
     turn = models.PositiveIntegerField()
     prompt_seq = models.PositiveIntegerField()
@@ -203,7 +203,7 @@ class Turn(models.Model):
 class Page(models.Model):
     """A page's current row (``PageView``), for the table: a projection of the log."""
 
-    session = models.ForeignKey(Session, models.CASCADE, related_name="pages")
+    session = models.ForeignKey(Session, models.CASCADE, related_name="pages", db_index=False)
     page_id = models.CharField(max_length=512)
     title = models.CharField(max_length=1000)  # safe for display
     type = models.CharField(max_length=16)
@@ -234,7 +234,7 @@ class Page(models.Model):
 class PageText(models.Model):
     """Which events brought a version of a page's text; the text itself stands in the event."""
 
-    session = models.ForeignKey(Session, models.CASCADE, related_name="+")
+    session = models.ForeignKey(Session, models.CASCADE, related_name="+", db_index=False)
     page_id = models.CharField(max_length=512)
     seq = models.PositiveIntegerField()
 
@@ -245,7 +245,7 @@ class PageText(models.Model):
 class LedgerEntry(models.Model):
     """A line of the fault ledger: a fault, alert, refresh, page-in, boundary, rejection, act or receipt."""
 
-    session = models.ForeignKey(Session, models.CASCADE, related_name="ledger")
+    session = models.ForeignKey(Session, models.CASCADE, related_name="ledger", db_index=False)
     side = models.CharField(max_length=8)
     seq = models.PositiveIntegerField()
     idx = models.PositiveIntegerField()  # place among the event's outcomes
@@ -273,7 +273,7 @@ class Prompt(models.Model):
     bytes.
     """
 
-    session = models.ForeignKey(Session, models.CASCADE, related_name="prompts")
+    session = models.ForeignKey(Session, models.CASCADE, related_name="prompts", db_index=False)
     request_id = models.CharField(max_length=200)
     turn = models.PositiveIntegerField()
     seq = models.PositiveIntegerField()
@@ -290,7 +290,7 @@ class Prompt(models.Model):
 class Act(models.Model):
     """An operator's act as it stands now: pending, applied, refused, undone; and its receipt."""
 
-    session = models.ForeignKey(Session, models.CASCADE, related_name="acts")
+    session = models.ForeignKey(Session, models.CASCADE, related_name="acts", db_index=False)
     seq = models.PositiveIntegerField()
     kind = models.CharField(max_length=32)
     actor = models.CharField(max_length=120)
@@ -312,7 +312,7 @@ class Act(models.Model):
 class JournalEntry(models.Model):
     """One move of one update through the journal."""
 
-    session = models.ForeignKey(Session, models.CASCADE, related_name="journal")
+    session = models.ForeignKey(Session, models.CASCADE, related_name="journal", db_index=False)
     side = models.CharField(max_length=8)
     seq = models.PositiveIntegerField()
     idx = models.PositiveIntegerField()
