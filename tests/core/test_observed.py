@@ -168,6 +168,16 @@ def test_dirty_page_not_at_full_after_a_compaction_is_lost() -> None:
     assert faults(told, "shadow") == []
 
 
+def test_dirty_page_held_at_a_pointer_is_lost_too() -> None:
+    """Only full keeps content that nobody wrote down."""
+    session = watched()
+    session.dirty("a")
+    session.boundary("prune", dropped=["a"])
+    told = session.prompt()
+    assert session.fidelity("a") == "pointer"
+    assert ("flush_miss", "a", "policy") in faults(told)
+
+
 def test_prompts_of_the_wrong_kind_are_rejected() -> None:
     session = watched()
     session.feed("prompt_requested", request_id="x")

@@ -106,9 +106,9 @@ def test_a_step_visited_before_its_lower_step_is_lost() -> None:
 
 
 def test_prefetch_puts_the_dearest_page_first() -> None:
-    """Highest recompute cost gets its pointer when only one fits."""
+    """Highest recompute cost gets its pointer when only one fits, to the last token."""
     session = Session(budget=10)
-    session.add("cheap", recompute_cost=1)
+    session.add("cheap", recompute_cost=1, base_utility=50)
     session.add("dear", recompute_cost=9)
     session.prompt()
     assert (session.fidelity("dear"), session.fidelity("cheap")) == ("pointer", "absent")
