@@ -1,6 +1,6 @@
 """The store: the only place where rows become plain objects and back."""
 
-from memory.store.append import append_events, append_records, find_or_create_session
+from memory.store.append import append_events, append_records, find_or_create_session, max_record_bytes
 from memory.store.auth import (
     authenticate_token,
     create_sign_in_link,
@@ -104,6 +104,7 @@ __all__ = [
     "journal",
     "ledger",
     "list_sessions",
+    "max_record_bytes",
     "member_role",
     "page",
     "page_texts",

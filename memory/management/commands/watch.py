@@ -56,7 +56,7 @@ class Command(BaseCommand):
         starts = lines.Starts()
         hidden = not sys.stderr.isatty() or transcript.size < BAR_BYTES
         with tqdm(total=transcript.size, unit="B", unit_scale=True, disable=hidden, file=sys.stderr) as bar:
-            for batch in _batches(transcript.read(starts)):
+            for batch in _batches(transcript.read(starts, target.keep_bytes)):
                 added, duplicates, changed = target.send(batch, str(path))
                 counts["read"] += len(batch)
                 counts["new"] += added
@@ -97,9 +97,10 @@ def _batches(items: Iterator[lines.Line]) -> Iterator[list[lines.Line]]:
 
 
 class _Target:
-    """Where the records go."""
+    """Where the records go. ``keep_bytes``: so much of one record is sent, at most."""
 
     key: str
+    keep_bytes: int
 
     def address(self) -> str:
         raise NotImplementedError
@@ -125,6 +126,7 @@ class _Here(_Target):
         from memory import store
 
         self.store = store
+        self.keep_bytes = store.max_record_bytes()
         self.drains = bool(options["drain"])
         self.key = transcript.session_key
         store.ensure_project(options["project"])
@@ -201,6 +203,9 @@ class _Server(_Target):
 
         self.key = transcript.session_key
         self.url = options["server"].rstrip("/")
+        self.keep_bytes = (
+            lines.KEEP_BYTES + 1
+        )  # one more than a server keeps: so it knows that there was more
         self.claw = client.ClawWeb(self.url, options["token"])
         try:
             self.session = self.claw.session(
