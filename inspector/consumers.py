@@ -18,6 +18,7 @@ from urllib.parse import urlsplit
 
 from channels.db import DatabaseSyncToAsync
 from channels.generic.websocket import AsyncWebsocketConsumer
+from django.db import OperationalError
 from django.http import QueryDict
 
 from inspector import queries, render
@@ -40,8 +41,14 @@ _threads = ThreadPoolExecutor(2, "inspector-live")
 
 
 async def read(function: Any, *args: Any) -> Any:
-    """Runs a reading function in one of the few threads."""
-    return await DatabaseSyncToAsync(function, thread_sensitive=False, executor=_threads)(*args)
+    """Runs a reading function in one of the few threads; a database that is busy is asked again."""
+    run = DatabaseSyncToAsync(function, thread_sensitive=False, executor=_threads)
+    for wait_seconds in (0.05, 0.2, 0.5, 1.0):
+        try:
+            return await run(*args)
+        except OperationalError:
+            await asyncio.sleep(wait_seconds)
+    return await run(*args)
 
 
 def same_origin(scope: dict[str, Any]) -> bool:
