@@ -15,6 +15,7 @@ KEYS: tuple[Key, ...] = (
     Key(("j", "k"), "next, previous row"),
     Key(("Enter",), "open the row"),
     Key(("p",), "pin the open page"),
+    Key(("u",), "unpin the open page"),
     Key(("d",), "demote the open page"),
     Key(("r",), "restore the open page"),
     Key(("L",), "jump to what is live: newest turn, top of the ledger"),

@@ -6,7 +6,7 @@ from typing import Any
 
 from inspector.queries import Picture
 from memory.core.outcomes import PageView
-from memory.core.types import Fidelity, Pin
+from memory.core.types import DEFAULT_MIN, DEFAULT_PIN, Fidelity, Pin
 from memory.safe import one_line
 from memory.store import ActRow
 
@@ -41,20 +41,33 @@ def buttons(picture: Picture) -> list[dict[str, Any]]:
     page = picture.page.view if picture.page else None
     if page is None or picture.role != "operator":
         return []
-    first = "unpin" if page.pin == Pin.HARD else "pin"
     found = []
-    for act in (first, "restore", "demote"):
+    for act in offered(page):
         how = reach(picture.session.mode, act)
         found.append(
             {
                 "act": act,
-                "key": "p" if act == "unpin" else act[0],
+                "key": act[0],
                 "label": act.capitalize(),
                 "reach": REACH_WORDS[how],
                 "title": REACH_TITLES[how],
             }
         )
     return found
+
+
+def offered(page: PageView) -> list[str]:
+    """Pin where it can still be raised, unpin where that changes something, and the other two."""
+    raised = page.pin == Pin.HARD and DEFAULT_PIN[page.type] != Pin.HARD
+    raised = raised or page.min_fidelity > DEFAULT_MIN[page.type]
+    can_pin = page.pin != Pin.HARD or bool(_above_floor(page))
+    return [*(["pin"] if can_pin else []), *(["unpin"] if raised else []), "restore", "demote"]
+
+
+def _above_floor(page: PageView) -> list[Fidelity]:
+    """The fidelities that the page has above what its minimum gives it now."""
+    floor = min((f for f in page.tokens if f >= page.min_fidelity), default=Fidelity.FULL)
+    return [f for f in sorted(page.tokens) if f > floor]
 
 
 def told(act: ActRow, picture: Picture) -> dict[str, Any]:
@@ -110,7 +123,10 @@ def body(act: str, page: PageView, choice: str, reason: str, seq: int | None) ->
     if seq is not None:
         found["based_on_seq"] = seq
     if act == "pin":
-        found["pin"] = Pin(choice or Pin.HARD).value
+        pin, _, least = (choice or Pin.HARD.value).partition(":")
+        found["pin"] = Pin(pin).value
+        if least:
+            found["min_fidelity"] = Fidelity[least.upper()].label
     elif act == "demote":
         found["cap"] = (
             Fidelity[(choice or "pointer").upper()].label if choice in _levels(page) else _lowest(page)
@@ -130,7 +146,10 @@ def _lowest(page: PageView) -> str:
 def choices(act: str, page: PageView) -> list[tuple[str, str]]:
     """(value, words) of what the person may choose before confirming."""
     if act == "pin":
-        return [("hard", "hard: never below its floor"), ("soft", "soft: worth more when there is room")]
+        hard = [("hard", "hard: never below its floor")] if page.pin != Pin.HARD else []
+        hard += [(f"hard:{f.label}", f"hard: never below {f.label}") for f in _above_floor(page)]
+        soft = [("soft", "soft: worth more when there is room")] if page.pin == Pin.NONE else []
+        return hard + soft
     if act == "demote":
         return [(label, f"at most {label}") for label in _levels(page)]
     return []

@@ -71,10 +71,10 @@ def insufficient_figure(totals: SideTotals) -> Figure:
     return Figure(count, "insufficient", title, "warn" if count else "")
 
 
-def figures(view: SessionView, side: str) -> list[Figure]:
+def figures(view: SessionView, side: str, *, both: bool = False) -> list[Figure]:
     totals = view.shadow if side == "shadow" and view.shadow else view.primary
     found = [token_figure(view, side), fault_figure(totals), insufficient_figure(totals)]
-    if side != "shadow" and view.shadow is not None:
+    if side != "shadow" and view.shadow is not None and not both:
         other = sum(view.shadow.faults.values())
         title = f"exact faults of the same log under {view.shadow.policy} (shadow, counterfactual)"
         found.append(Figure(other, "under ClawVM", title))
@@ -174,7 +174,7 @@ def context(picture: Picture) -> dict[str, Any]:
         "status": words,
         "lit": lit,
         "choices": choices,
-        "figure_rows": [(s, figures(view, s)) for s in look.sides] if view else [],
+        "figure_rows": [(s, figures(view, s, both=look.side == "both")) for s in look.sides] if view else [],
         "compare": compare(view) if view else "",
         "notices": notices(picture),
         "turn": picture.turn,

@@ -11,6 +11,7 @@ from memory.core.outcomes import PageView
 from memory.core.types import Fidelity, PageType
 
 NAMED = 3  # pages named before "and n more"
+NAME_LENGTH = 36  # characters of each
 RULES = (PageType.BOOTSTRAP, PageType.CONSTRAINT)
 
 
@@ -31,8 +32,12 @@ def fidelity_of(page: PageView, side: str) -> Fidelity:
     return on_side.fidelity
 
 
+def _short(title: str) -> str:
+    return title if len(title) <= NAME_LENGTH else title[: NAME_LENGTH - 1] + "…"
+
+
 def _names(pages: list[PageView]) -> str:
-    shown = ", ".join(title_of(p)[:60] for p in pages[:NAMED])
+    shown = ", ".join(_short(title_of(p)) for p in pages[:NAMED])
     more = len(pages) - NAMED
     return shown + (f" and {more:,} more" if more > 0 else "")
 

@@ -128,7 +128,8 @@ def rest_pieces(totals: SideTotals, shown: list[Piece]) -> list[Piece]:
 def bar_scale(view: SessionView, totals: SideTotals, side: str, used: int) -> tuple[int, int | None, str]:
     """(tokens that the whole bar stands for, limit or None, the limit's name)."""
     if side == "shadow":
-        limit = None if totals.budget is None else totals.budget + view.unseen_tokens + view.fixed_tokens
+        outside = view.unseen_tokens + view.fixed_tokens
+        limit = None if totals.budget is None else totals.budget + outside
         name = f"budget + unseen {view.unseen_tokens:,} =" if view.unseen_tokens else "budget"
     elif view.mode == "enforced" and totals.budget is not None:
         name = (
@@ -137,7 +138,8 @@ def bar_scale(view: SessionView, totals: SideTotals, side: str, used: int) -> tu
         limit = totals.budget + view.fixed_tokens
     else:
         limit, name = view.window, f"window, {view.window_source}"
-    return max(limit or 0, used, 1), limit, name
+    whole = view.window or 0 if view.mode != "enforced" else 0  # both sides of a session on one scale
+    return max(limit or 0, whole, used, 1), limit, name
 
 
 def lay_out(found: list[Piece], scale: int, picture: Picture) -> list[Cell]:
@@ -174,7 +176,8 @@ def bar(picture: Picture, side: str) -> dict[str, Any] | None:
     used = max(sum(p.tokens for p in found), 0)
     scale, limit, limit_name = bar_scale(view, totals, side, used)
     cells = lay_out(merge_thin(found, scale), scale, picture)
-    free = scale - used
+    free = max(0, (limit or scale) - used)
+    kept = scale - max(limit or scale, used)
     start = sum(p.tokens for p in found if p.kind == "unseen")
     floor = totals.floor_tokens
     return {
@@ -184,6 +187,10 @@ def bar(picture: Picture, side: str) -> dict[str, Any] | None:
         "free_x": percent(used / scale),
         "free_width": percent(free / scale),
         "free_labelled": free / scale >= 0.05,
+        "kept": kept,
+        "kept_x": percent(1 - kept / scale),
+        "kept_width": percent(kept / scale),
+        "kept_labelled": kept / scale >= 0.08,
         "floor": floor,
         "floor_x": percent(start / scale),
         "floor_end": percent(min(1.0, (start + floor) / scale)),

@@ -165,6 +165,7 @@
     k: () => step(-1),
     Enter: () => $("tr.row:focus-within a")?.click(),
     p: () => press("p"),
+    u: () => press("u"),
     d: () => press("d"),
     r: () => press("r"),
     L: () => { scrollTo({ top: 0 }); $("#ledger .scroll")?.scrollTo({ top: 0 }); $("#entries > li:last-child")?.scrollIntoView({ block: "nearest" }); },

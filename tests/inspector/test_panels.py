@@ -246,5 +246,21 @@ def test_the_conversation_shades_what_the_agent_no_longer_knows(entry: Entry, sa
     assert conversation.held_words(entry, "primary") == said
 
 
-def test_hard_pins_are_offered_their_way_back() -> None:
-    assert view(pin=Pin.HARD).pin == "hard"
+@pytest.mark.parametrize(
+    ("page", "acts_offered", "pins"),
+    [
+        (view(), ["pin", "restore", "demote"], ["hard", "hard:full", "soft"]),
+        (view(pin=Pin.SOFT), ["pin", "restore", "demote"], ["hard", "hard:full"]),
+        (view(pin=Pin.HARD), ["pin", "unpin", "restore", "demote"], ["hard:full"]),
+        (view(pin=Pin.HARD, min_fidelity=Fidelity.FULL), ["unpin", "restore", "demote"], []),
+        (view("r", "constraint", pin=Pin.HARD, tokens={Fidelity.FULL: 9}), ["restore", "demote"], []),
+    ],
+)
+def test_only_acts_that_change_something_are_offered(
+    page: Any, acts_offered: list[str], pins: list[str]
+) -> None:
+    """A rule that is hard by its type needs no pin; what was pinned can be unpinned."""
+    assert acts.offered(page) == acts_offered
+    assert [value for value, _ in acts.choices("pin", page)] == pins
+    for choice in pins:
+        assert acts.body("pin", page, choice, "", None)["pin"] == choice.partition(":")[0]
