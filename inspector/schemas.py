@@ -108,7 +108,8 @@ class SessionIn(Strict):
     """``key``: the harness's own id; the same key of a project finds the same session.
 
     ``started``: left out, a session without adapter opens with the defaults; ``null`` says that you will
-    append ``session_started`` yourself. With an adapter the records open the session.
+    append ``session_started`` yourself. With an adapter the records open the session, unless ``started`` is
+    given: then its settings hold, whatever the records say.
     """
 
     key: str = Field(min_length=1, max_length=MAX_ID)

@@ -15,9 +15,9 @@ __all__ = ["DEMO_SESSION_ID", "DEMO_WINDOW", "SUBAGENT_PATTERN", "load_session",
 # Fixed, so that the demo is the same session however often it is recorded.
 DEMO_SESSION_ID = "5e55107a-11b0-4c1a-8e0b-7a11b00c0de0"
 
-# The prompt size at which the program compacted by itself: its threshold was lowered for the recording (see
+# Tokens. The program compacted by itself at about 48,000: its threshold was lowered for the recording (see
 # ``record.py``), so the model's published window says nothing about this session.
-DEMO_WINDOW = 48_000
+DEMO_WINDOW = 50_000
 
 SUBAGENT_PATTERN = "subagent-*.jsonl.xz"
 

@@ -26,16 +26,24 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from clawweb.demo import load_session, load_subagents
+from clawweb.demo import DEMO_WINDOW, load_session, load_subagents
 from memory.client import ClawWeb, Session, event
 
 ADAPTER = HARNESS = "claude-code"
 PACE_S = 1.2  # seconds from one model call to the next
+#: How the main session opens: as the transcript's adapter would, but with the window it was recorded under.
+STARTED = {
+    "policy": "observed",
+    "shadow_policy": "clawvm",
+    "window": DEMO_WINDOW,
+    "window_source": "configured",
+}
 QUICK_CALLS = 12
 QUICK_PACE_S = 0.05
 SLOWEST_S, FASTEST_S = 60.0, 0.0
 WAIT_FOR_SERVER_S = 600.0  # how long a server may be away
 FOLD_S = 120.0  # how long the workers may take for the rest, at the end
+STOPPED_FOLD_S = 5.0  # the same when the replay was stopped
 MANAGE = Path(__file__).resolve().parent.parent.parent / "manage.py"
 
 
@@ -214,6 +222,7 @@ class Replay:
             adapter=ADAPTER,
             name=name,
             parent_key=self.key if agent else None,
+            started=None if agent else STARTED,
         )
 
     def _post(self, session: Session, step: Step) -> None:
@@ -232,7 +241,7 @@ class Replay:
 
     def _close(self, session: Session) -> None:
         """Ends the session once its records are folded: an event of ours must not come before theirs."""
-        deadline = time.monotonic() + FOLD_S
+        deadline = time.monotonic() + (STOPPED_FOLD_S if self.stop() else FOLD_S)
         while session.refresh()["pending"] and time.monotonic() < deadline:
             self.sleep(0.5)
         if session.info["pending"]:

@@ -42,8 +42,7 @@ def _project(access: Access, wanted: str | None) -> tuple[int, str]:
 
 def _started(body: SessionIn) -> dict[str, Any] | None:
     """The body of ``session_started``, or None where the records or the sender open the session."""
-    sends_it_itself = body.started is None and "started" in body.model_fields_set
-    if body.adapter or sends_it_itself:
+    if body.started is None and (body.adapter or "started" in body.model_fields_set):
         return None
     given = body.started or Started.model_validate({})
     return {"harness": body.harness, "mode": body.mode.value, **given.model_dump()}

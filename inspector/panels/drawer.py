@@ -21,7 +21,7 @@ REASONS = {
     "prefetched": "pointer prefetch",
     "upgraded": "upgraded, there was room",
     "unmet": "required, but it did not fit",
-    "displaced": "fell because others took the room",
+    "displaced": "displaced: the selector gave it less than before",
     "dropped": "dropped by a boundary of the harness",
     "recorded": "the harness's record shows it",
     "": "never in a prompt",

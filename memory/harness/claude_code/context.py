@@ -25,6 +25,7 @@ class Context:
         self.pages: dict[str, KnownPage] = {}
         self.index = demands.Index()
         self.plan = Plan()
+        self.rules: dict[str, str] = {}  # page id -> the rule word for word
         self.title = ""
         self.calls: dict[str, OpenCall] = {}
         self.answers: dict[str, int] = {}  # message id -> lines so far; lines of one answer may interleave

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Mapping
 from typing import Any, Final
 
 from memory.core.types import PageType
@@ -9,6 +11,8 @@ from memory.harness.claude_code.context import Context
 from memory.harness.claude_code.identity import clean_id, native_id, whole
 
 MAX_WALK: Final = 50_000  # records followed up a chain
+MIN_QUOTED: Final = 12  # characters; a shorter rule may stand in a text by chance
+_LIST_MARK: Final = re.compile(r"^\s*(?:[-*+•#]+|\d{1,3}[.)])\s+")
 _SILENT: Final = frozenset(
     {"turn_duration", "stop_hook_summary", "away_summary", "local_command", "informational", "api_error",
      "api_metrics", "memory_saved", "permission_retry", "bridge_status", "agents_killed",
@@ -172,6 +176,31 @@ def summary(context: Context, text: str) -> None:
         title=f"Summary of records {first} to {last}",
         provenance=("span", f"records {first}-{last}"),
     )
+    for rule_id in quoted_rules(context.rules, text):
+        context.page(
+            rule_id,
+            PageType.CONSTRAINT,
+            context.rules[rule_id],
+            provenance=("span", page_id),
+            what="quoted word for word in the summary",
+        )
+
+
+def quoted_rules(rules: Mapping[str, str], text: str) -> list[str]:
+    """The rules (page id → text) that a text repeats word for word, whatever the case, spaces and list marks:
+    their pages are in the prompt with it.
+    """
+    folded = _folded(text)
+    found = []
+    for page_id, rule in rules.items():
+        words = _folded(_LIST_MARK.sub("", rule)).rstrip(".;")
+        if len(words) >= MIN_QUOTED and words in folded:
+            found.append(page_id)
+    return found
+
+
+def _folded(text: str) -> str:
+    return " ".join(text.replace("`", "").casefold().split())
 
 
 def reset(context: Context, command: str) -> None:

@@ -243,8 +243,10 @@ def prompt(
     for number, rule in enumerate(rules, 1):
         # Soft: nothing that an operator did not confirm is pinned hard, stated or guessed.
         more: dict[str, Any] = {"pin": "soft", **({"inferred": True} if rule.inferred else {})}
+        rule_id = f"{clean_id(f'rule:{native}')}#{number}"
+        context.rules[rule_id] = rule.text
         context.page(
-            f"{clean_id(f'rule:{native}')}#{number}",
+            rule_id,
             PageType.CONSTRAINT,
             rule.text,
             title=one_line(rule.text.strip(" -*#")),

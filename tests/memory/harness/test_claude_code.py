@@ -199,6 +199,18 @@ def test_a_compaction_names_its_sizes_and_its_summary() -> None:
     assert kinds.index(("boundary", None)) + 1 == kinds.index(("page_created", f"summary:{boundary}"))
 
 
+def test_a_rule_that_the_summary_repeats_is_loaded_again_and_another_is_not() -> None:
+    script = Script()
+    script.prompt(
+        "Rules:\n1. Never edit a `migration` that is applied.\n2. Ask before you delete.", uuid="p1"
+    )
+    read(script, 1)
+    script.compact("The user's rules:\n - never edit a\n   migration that is applied")
+    updated = [body for body in bodies(script, "page_updated") if body["page_id"].startswith("rule:")]
+    assert [body["page_id"] for body in updated] == ["rule:p1#1"]
+    assert "summary:" in updated[0]["provenance"]["ref"] and updated[0]["durable"] is True
+
+
 def test_an_old_compaction_does_not_say_what_it_kept() -> None:
     script = Script()
     script.compact("Summary")
