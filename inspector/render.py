@@ -107,7 +107,7 @@ def line_items(found: Picture) -> list[tuple[str, str]]:
 
 
 def entry_items(found: Picture) -> list[tuple[str, str]]:
-    entries = [conversation.entry(item, found.look) for item in found.talk]
+    entries = [conversation.entry(item, found.look) for item in conversation.told_once(found.talk)]
     return [(entry["id"], html("entry", {"entry": entry})) for entry in entries]
 
 

@@ -124,7 +124,9 @@ def session(request: HttpRequest, session_id: UUID) -> HttpResponse:
     ]
     found_html.append(fragments.partial("view", "outerMorph", fragments.html("view", context)))
     query = look.query()
-    headers = {"HX-Push-Url": f"{context['base']}?{query}" if query else context["base"]}
+    # Showing the conversation is no step that one would go back from.
+    header = "HX-Replace-Url" if parts == ("talk",) else "HX-Push-Url"
+    headers = {header: f"{context['base']}?{query}" if query else context["base"]}
     return HttpResponse("".join(found_html), headers=headers)
 
 

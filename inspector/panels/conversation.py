@@ -19,6 +19,7 @@ KINDS = {
     "note": "note",
 }
 FOLDED = ("tool_call", "tool_result")
+CALL_MARK = "→ "  # an answer's span that is a tool call begins with this
 
 
 def held_words(entry: Entry, side: str) -> tuple[str, bool]:
@@ -31,6 +32,24 @@ def held_words(entry: Entry, side: str) -> tuple[str, bool]:
     return f"held as {now}", False
 
 
+def is_call(item: Entry) -> bool:
+    return item.kind in ("prompt", "answer") and item.text.startswith(CALL_MARK)
+
+
+def told_once(entries: list[Entry]) -> list[Entry]:
+    """Without calls that the answer's own span already shows."""
+    spans = {(e.turn, e.text[len(CALL_MARK) :].split("\n", 1)[0].strip()) for e in entries if is_call(e)}
+    return [e for e in entries if e.kind != "tool_call" or (e.turn, e.tool) not in spans]
+
+
+def summary(item: Entry) -> str:
+    """The line that stands for a folded entry: a call's arguments without the signature's prefix."""
+    title = item.title
+    if item.kind == "tool_call" and title.startswith("sig"):
+        title = title.split(":", 2)[-1]
+    return title or KINDS.get(item.kind, item.kind)
+
+
 def entry_id(entry: Entry) -> str:
     return dom_id(f"{entry.seq}/{entry.kind}/{entry.call_id}/{entry.page_id}", "c")
 
@@ -40,8 +59,9 @@ def entry(item: Entry, look: Look) -> dict[str, Any]:
     return {
         "id": entry_id(item),
         "entry": item,
-        "who": KINDS.get(item.kind, item.kind),
-        "folded": item.kind in FOLDED,
+        "who": "agent" if is_call(item) else KINDS.get(item.kind, item.kind),
+        "folded": item.kind in FOLDED or is_call(item),
+        "summary": summary(item),
         "held": words,
         "gone": gone,
         "text": item.text[:TEXT_LIMIT],
@@ -58,7 +78,7 @@ def context(picture: Picture) -> dict[str, Any]:
     return {
         "look": look,
         "shown": look.talk,
-        "entries": [entry(item, look) for item in picture.talk] if look.talk else [],
+        "entries": [entry(item, look) for item in told_once(picture.talk)] if look.talk else [],
         "from_turn": from_turn,
         "older_query": look.query(talk=True, turns=wider) if from_turn > 1 and wider > look.turns else "",
         "open_query": look.query(talk=True),

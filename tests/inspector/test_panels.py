@@ -264,3 +264,12 @@ def test_only_acts_that_change_something_are_offered(
     assert [value for value, _ in acts.choices("pin", page)] == pins
     for choice in pins:
         assert acts.body("pin", page, choice, "", None)["pin"] == choice.partition(":")[0]
+
+
+def test_a_call_is_told_once() -> None:
+    """Where the answer's span shows the call already, the bare call is left out; else it stays."""
+    span = Entry("prompt", 3, 1, text="→ Grep\npattern: x")
+    call = Entry("tool_call", 3, 2, tool="Grep", title='sig1:Grep:{"pattern":"x"}')
+    other = Entry("tool_call", 4, 3, tool="Grep", title='sig1:Grep:{"pattern":"y"}')
+    assert conversation.told_once([span, call, other]) == [span, other]
+    assert conversation.summary(other) == '{"pattern":"y"}'
