@@ -89,7 +89,8 @@ def _session_started(state: State, body: ev.SessionStarted, actor: str) -> list[
             tell(state, None, "session", resumed=True, harness=body.harness, resumed_from=body.resumed_from)
         ]
     recorded = body.mode is not Mode.ENFORCED
-    policy = known_policy("observed" if recorded else body.policy)
+    watched = "observed_resolving" if body.settings.get("harness_resolves") is True else "observed"
+    policy = known_policy(watched if recorded else body.policy)
     if recorded:
         known_policy(body.policy)
     elif not policy.selects:

@@ -53,6 +53,10 @@ class PageSpec:
 
 @dataclass(frozen=True, slots=True)
 class SessionStarted:
+    """``settings`` that the engine reads: ``grants`` (scopes the session may write), ``harness_resolves`` (the
+    harness that we only read can bring a cleared result back from its handle; false unless said).
+    """
+
     KIND: ClassVar[str] = "session_started"
     harness: str
     mode: Mode

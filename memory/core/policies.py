@@ -81,7 +81,9 @@ POLICIES: Final[dict[str, Policy]] = {
         Policy("clawvm", **_CLAWVM, **_WORTH),  # type: ignore[arg-type]
         Policy("oracle", **_CLAWVM, **_WORTH, future_weight=2.2),  # type: ignore[arg-type]
         # (ours) a harness that we only read writes back by itself or not at all: its log says which
-        Policy("observed", selects=False, resolves=True),
+        Policy("observed", selects=False),
+        # the same for a harness that can bring a cleared result back from its handle
+        Policy("observed_resolving", selects=False, resolves=True),
     )
 }  # fmt: skip
 

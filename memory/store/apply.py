@@ -130,8 +130,8 @@ def _fold(work: Projection, batch: list[Event], poison: dict[int, str]) -> None:
                 _feed(work, row, texts)
             except EventError as error:
                 work.add_skipped(row, fold.skip(work.live.state, row.seq, fold.malformed(error)))
-            except (DatabaseError, MemoryError):
-                raise
+            except (DatabaseError, MemoryError, OSError, ImportError, SyntaxError):
+                raise  # the machine's or the installation's fault, not the event's: tried again later
             except Exception as error:
                 log.exception("session %s: event %d (%s) failed", work.pk, row.seq, row.kind)
                 why = one_line(f"internal error: {type(error).__name__}: {error}", fold.MAX_WHY)

@@ -51,8 +51,16 @@ def test_compaction_drops_what_is_not_preserved() -> None:
     assert missing == ("pinned_invariant_miss", "rule", "policy")
 
 
-def test_prune_leaves_a_pointer_only_where_it_resolves() -> None:
+def test_a_pointer_that_the_harness_cannot_resolve_is_a_refetch() -> None:
     session = watched()
+    session.boundary("prune", dropped=["a"])
+    session.prompt()
+    assert session.fidelity("a") == "pointer"
+    assert faults(session.demand("a")) == [("refetch", "a", "policy")]
+
+
+def test_prune_leaves_a_pointer_only_where_it_resolves() -> None:
+    session = watched(settings={"harness_resolves": True})
     session.add("gone", resolvable=False)
     session.prompt()
     session.boundary("prune", dropped=["a", "gone"])
