@@ -23,18 +23,9 @@ os.environ.update(
 )
 
 from tests.support import postgres
+from tests.support.outside import CHROMIUM_FLAGS, TRACES, chromium_path
 from tests.support.processes import Broker, Process, Web, Worker, clean_env, manage
 
-TRACES = Path(__file__).resolve().parent.parent.parent / "shared" / "traces"
-CHROMIUM_FLAGS = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
 _numbers = itertools.count(1)
 
 
@@ -206,20 +197,14 @@ def live_site(make_site: Callable[..., Site]) -> Callable[..., LiveSite]:
     return make
 
 
-def find_chromium() -> str:
-    """A Chromium of the system; skips with the reason when there is none."""
-    for name in ("chromium", "chromium-browser", "google-chrome"):
-        if found := shutil.which(name):
-            return found
-    pytest.skip("Chromium is not installed; on Debian: apt-get install chromium")
-
-
 @pytest.fixture(scope="session")
 def chromium() -> Iterator[Any]:
     """A real Chromium (Playwright's synchronous Browser); every test makes contexts of its own."""
     from playwright.sync_api import sync_playwright
 
-    path = find_chromium()
+    path = chromium_path()
+    if path is None:
+        pytest.skip("Chromium is not installed; on Debian: apt-get install chromium")
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=path, args=CHROMIUM_FLAGS)
         yield browser

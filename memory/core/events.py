@@ -53,8 +53,8 @@ class PageSpec:
 
 @dataclass(frozen=True, slots=True)
 class SessionStarted:
-    """``settings`` that the engine reads: ``grants`` (scopes the session may write), ``harness_resolves`` (the
-    harness that we only read can bring a cleared result back from its handle; false unless said).
+    """``settings`` that the engine reads: ``grants`` (scopes the session may write), ``harness_resolves``
+    (a harness that we only read can bring a cleared result back from its handle; false unless said).
     """
 
     KIND: ClassVar[str] = "session_started"

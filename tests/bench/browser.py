@@ -13,7 +13,7 @@ from typing import Any
 from memory.client import ClawWeb, event
 from tests.bench.place import Place, place
 from tests.bench.table import Figure, median, percentile, show
-from tests.conftest import CHROMIUM_FLAGS, find_chromium
+from tests.support.outside import CHROMIUM_FLAGS, chromium_path
 
 PAGES = 100
 WARM_UP, ROUNDS = 10, 200
@@ -54,7 +54,7 @@ def _measure(here: Place) -> list[float]:
     session.prompt("warm", fixed_tokens=10)
     times_ms: list[float] = []
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=find_chromium(), args=CHROMIUM_FLAGS)
+        browser = playwright.chromium.launch(executable_path=chromium_path(), args=CHROMIUM_FLAGS)
         view = browser.new_page(base_url=web.url)
         view.goto("/" + here.manage("signin").strip().split("/", 3)[3])
         view.goto(f"/sessions/{session.id}/")

@@ -16,7 +16,7 @@ from typing import Any
 
 from tests.bench.place import Place, place
 from tests.bench.table import Figure, show
-from tests.conftest import TRACES
+from tests.support.outside import TRACES
 from tests.support.processes import ROOT
 
 #: Part → entrances that belong to it, "module:name" (name may be Class.method).

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import Counter
-from pathlib import Path
 
 import pytest
 
@@ -12,8 +11,9 @@ from memory.complete import check, complete
 from memory.core.events import Event
 from memory.harness import EventTuple, RawRecord, get_adapter
 from memory.harness.accuracy import measure
+from tests.support import outside
 
-TRACES = Path(__file__).resolve().parents[4] / "shared" / "traces" / "claude-code"
+TRACES = outside.TRACES / "claude-code"
 pytestmark = [
     pytest.mark.traces,
     pytest.mark.skipif(not TRACES.is_dir(), reason="the recorded sessions (../shared/traces) are not here"),
