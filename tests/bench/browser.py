@@ -48,7 +48,7 @@ def _measure(here: Place) -> list[float]:
     here.worker()
     web = here.web()
     client = ClawWeb(web.url, here.token())
-    started = {"harness": "bench", "mode": "enforced", "policy": "clawvm", "budget": 20_000}
+    started = {"policy": "clawvm", "budget": 20_000}
     session = client.session("bench", harness="bench", mode="enforced", started=started)
     session.append([event("page_created", page=_page(n)) for n in range(PAGES)])
     session.prompt("warm", fixed_tokens=10)
