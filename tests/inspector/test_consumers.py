@@ -75,7 +75,7 @@ async def connect() -> AsyncIterator[Connect]:
 
 
 async def act(function: Callable[..., Any], *args: Any) -> Any:
-    """Does it as a worker would; the tests' shared database in memory locks whole tables, so again if need be.
+    """Does it as a worker would. The database in memory locks whole tables: again if need be.
 
     (Events carry ids: nothing is there twice.)
     """
