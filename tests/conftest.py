@@ -13,14 +13,22 @@ from typing import Any
 
 import pytest
 
+if os.environ.get("DJANGO_SETTINGS_MODULE"):  # pytest-django has loaded them, from the user's environment
+    raise pytest.UsageError("Unset DJANGO_SETTINGS_MODULE: the tests set it, after the data folder.")
 _HOME = tempfile.TemporaryDirectory(prefix="claw-")  # short: unix sockets stand below it
-for _name in ("DATABASE_URL", "REDIS_URL"):
-    os.environ.pop(_name, None)
+_SWITCHES = ("CLAWWEB_EXAMPLES", "CLAWWEB_SCREENSHOTS", "CLAWWEB_UPDATE_GOLDEN")  # the tests' own
+for _name in list(os.environ):
+    if _name.startswith(("DATABASE_URL", "REDIS_URL", "CLAWWEB_")) and _name not in _SWITCHES:
+        del os.environ[_name]
 os.environ.update(
     DJANGO_SETTINGS_MODULE="clawweb.settings",
     CLAWWEB_DATA_DIR=_HOME.name,
     CLAWWEB_SECRET_KEY="tests-only",
 )
+
+import django
+
+django.setup()
 
 from tests.support import postgres
 from tests.support.outside import CHROMIUM_FLAGS, TRACES, chromium_path
