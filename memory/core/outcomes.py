@@ -11,7 +11,8 @@ page            change: created | updated | superseded | retired | dirty | clean
 residency       from, to, tokens_from, tokens_to, reason (``ChangeReason``)
 prompt          request_id, policy, budget (what tokens_used is held against), page_budget (what pages have),
                 tokens_used, resident_tokens, required_tokens, floor_tokens, recorded_tokens, unseen_tokens,
-                unseen_items, stale_tokens, excess_tokens, fixed_tokens, unmet: [page_id],
+                unseen_items (what the sender named; first_prompt and since for the rest), stale_tokens,
+                excess_tokens, fixed_tokens, unmet: [page_id],
                 insufficient_by (tokens, 0 if the required set fits),
                 pages: [[page_id, fidelity, text_seq]] (enforced only; table order)
 hit             fidelity, demanded, exact, rule, amends                (a demand met at its fidelity)

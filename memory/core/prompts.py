@@ -159,10 +159,23 @@ def _take_recorded(state: State, side: SideState) -> list[Outcome]:
     ours = side.resident_tokens + state.stale_tokens
     if state.recorded_tokens is not None:
         state.unseen_tokens = max(0, state.recorded_tokens - ours)
+        _itemise_unseen(state)
     side.tokens_used = ours if state.recorded_tokens is None else state.recorded_tokens
     side.budget = state.budget if state.budget is not None else state.window
     side.page_budget = whole_budget(state, side)
     return [told for told in found if told is not None]
+
+
+def _itemise_unseen(state: State) -> None:
+    """What the sender could name stays; of the rest, what stood there at the first prompt is told apart from
+    what came since (message frames, reminders, files attached again, the tokenizer's difference).
+    """
+    if state.first_unseen is None:
+        state.first_unseen = state.unseen_tokens
+    rest = max(0, state.unseen_tokens - sum(state.unseen_items.values()))
+    stood = min(rest, state.first_unseen)
+    items = {"first_prompt": stood, "since": rest - stood}
+    state.unseen_items |= {name: tokens for name, tokens in items.items() if tokens}
 
 
 def _prompt_outcome(state: State, side: SideState) -> Outcome:

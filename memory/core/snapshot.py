@@ -14,7 +14,7 @@ from memory.core.selector import SelectionIndex
 from memory.core.state import Seat, SideState, State, Verdict
 from memory.core.types import Mode, Side
 
-VERSION = 1
+VERSION = 2
 
 _PLAIN = (
     "seq",
@@ -39,6 +39,7 @@ _PLAIN = (
     "stale_tokens",
     "fixed_tokens",
     "unseen_items",
+    "first_unseen",
 )
 _SIDE_PLAIN = (
     "log",

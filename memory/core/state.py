@@ -228,6 +228,7 @@ class State:
         self.recorded_tokens: int | None = None
         self.unseen_tokens = self.stale_tokens = self.fixed_tokens = 0
         self.unseen_items: dict[str, int] = {}
+        self.first_unseen: int | None = None  # tokens, at the first prompt whose size was recorded
         self.head = b""
 
     def sides(self) -> Iterator[SideState]:

@@ -87,11 +87,20 @@ def test_unseen_is_what_the_record_counts_beyond_ours() -> None:
     (prompt,) = of(session.prompt(recorded_tokens=700, unseen_items={"system": 400}), "prompt")
     assert prompt.data["unseen_tokens"] == 700 - 260
     assert prompt.data["tokens_used"] == 700
-    assert session_view(session.state).unseen_items == {"system": 400}
+    assert session_view(session.state).unseen_items == {"system": 400, "first_prompt": 40}
     shadow = of(session.outcomes, "prompt", "shadow")[-1]
     assert shadow.data["budget"] == 1000 - 440
     (prompt,) = of(session.prompt(recorded_tokens=100), "prompt")
     assert (prompt.data["unseen_tokens"], prompt.data["excess_tokens"]) == (0, 160)
+
+
+def test_what_stood_unseen_at_the_first_prompt_is_told_apart_from_what_came_since() -> None:
+    session = watched()
+    session.prompt(recorded_tokens=700)
+    session.prompt(recorded_tokens=800)
+    assert session_view(session.state).unseen_items == {"first_prompt": 440, "since": 100}
+    session.prompt(recorded_tokens=500)
+    assert session_view(session.state).unseen_items == {"first_prompt": 240}
 
 
 def test_old_copies_are_stale_until_a_boundary_drops_them() -> None:
