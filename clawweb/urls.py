@@ -15,6 +15,9 @@ def healthz(request: HttpRequest) -> HttpResponse:
     return HttpResponse("ok\n", content_type="text/plain")
 
 
+handler400 = handler403 = "clawweb.errors.refused"
+handler500 = "clawweb.errors.failed"
+
 urlpatterns: list[URLPattern | URLResolver] = [path("healthz", healthz), *auth.urlpatterns]
 
 if importlib.util.find_spec("clawweb.api"):
