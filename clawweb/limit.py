@@ -19,7 +19,7 @@ from inspector.api.errors import ApiError, envelope, too_large
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
-App = Callable[[Any, Receive, Send], Awaitable[None]]  # Django and our tests type the scope differently
+App = Callable[..., Awaitable[None]]
 
 #: A sender that is still sending hears the answer only if it may go on for a while: what comes is dropped.
 LINGER_S: Final = 2.0
