@@ -154,6 +154,11 @@ class Picture:
     def turn(self) -> int:
         return self.session.view.turn if self.session.view else 0
 
+    @property
+    def prompt_seq(self) -> int:
+        """The event that began the last prompt: what a page has pending came after it."""
+        return self.session.view.prompt_seq if self.session.view else 0
+
     def totals(self, side: str) -> SideTotals | None:
         view = self.session.view
         if view is None:

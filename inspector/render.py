@@ -95,8 +95,9 @@ def safe(items: list[tuple[str, str]]) -> list[SafeString]:
 def row_items(found: Picture) -> list[tuple[str, str]]:
     items = []
     for row in found.rows:
-        key = (found.session.id, row.view.page_id, row.changed_seq, found.look.side)
-        context = table.row(row, found.look)
+        waiting = table.waiting(row, found.look, found.prompt_seq)
+        key = (found.session.id, row.view.page_id, row.changed_seq, found.look.side, waiting)
+        context = table.row(row, found.look, waiting)
         items.append((context["id"], _rows.get(key, lambda c=context: compact("row", {"row": c}))))  # type: ignore[misc]
     return items
 

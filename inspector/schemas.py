@@ -172,6 +172,7 @@ class Header(Schema):
     ended: bool
     primary: Totals
     shadow: Totals | None
+    prompt_seq: int
 
 
 class SessionOut(Schema):
@@ -277,6 +278,20 @@ class RecordsAppended(Schema):
     changed: int
 
 
+class ProblemOut(Schema):
+    """A record that could not be read, wholly or in part; ``offset`` and ``length`` in bytes."""
+
+    n: int
+    source: str
+    offset: int | None
+    length: int
+    problem: str
+
+
+class ProblemList(Schema):
+    items: list[ProblemOut]
+
+
 # -- pages -------------------------------------------------------------------------------------------------
 
 
@@ -293,6 +308,7 @@ class PageSide(Schema):
     demand_turns: list[int]
     dirty: bool
     version: int
+    pending_seq: int
 
 
 class PageOut(Schema):

@@ -21,7 +21,7 @@ from inspector.panels import acts as act_panel
 from inspector.panels import drawer as drawer_panel
 from inspector.panels import sessions as sessions_panel
 from inspector.queries import PARTS, Look, Picture, SessionsLook
-from inspector.templatetags.claw import dom_id, title_of
+from inspector.templatetags.claw import dom_id
 from memory import store
 from memory.core.errors import EventError
 from memory.store import NewEvent, SessionRow, StoreError
@@ -199,7 +199,7 @@ def _ask(found: Picture, name: str, asked: QueryDict) -> HttpResponse:
         "reason": asked.get("reason", "")[:MAX_REASON],
         "reach": act_panel.REACH_WORDS[how],
         "reach_title": act_panel.REACH_TITLES[how],
-        "cost": act_panel.cost_words(dry, {page.page_id: title_of(page)}),
+        "cost": act_panel.cost_words(dry, {page.page_id: page.title}),
         "action": reverse("inspector:act", args=[row.id]),
     }
     return HttpResponse(fragments.html("ask", context))

@@ -24,7 +24,10 @@ CALL_MARK = "→ "  # an answer's span that is a tool call begins with this
 
 def held_words(entry: Entry, side: str) -> tuple[str, bool]:
     """(what to say about the entry's place in the context, whether it is gone from it)."""
-    now = entry.shadow_fidelity if side == "shadow" else entry.fidelity
+    shadow = side == "shadow"
+    now = entry.shadow_fidelity if shadow else entry.fidelity
+    if entry.shadow_pending if shadow else entry.pending:
+        return "not yet in a prompt", False
     if now is None or now == "full":
         return "", False
     if now == "absent":
@@ -64,6 +67,7 @@ def entry(item: Entry, look: Look) -> dict[str, Any]:
         "summary": summary(item),
         "held": words,
         "gone": gone,
+        "waits": item.shadow_pending if look.first_side == "shadow" else item.pending,
         "text": item.text[:TEXT_LIMIT],
         "cut": len(item.text) > TEXT_LIMIT,
         "length": len(item.text),

@@ -5,13 +5,15 @@ from __future__ import annotations
 from typing import Any
 
 from inspector.panels import acts as act_panel
+from inspector.panels.held import on_side
 from inspector.panels.ledger import line
 from inspector.panels.table import LEVELS, lowest_at_least
 from inspector.queries import Picture
-from inspector.templatetags.claw import LETTERS, provenance_of, title_of
+from inspector.templatetags.claw import LETTERS, provenance_of
 from memory.core.outcomes import PageView, SideView
 from memory.core.types import Fidelity
 from memory.safe import one_line
+from memory.store import is_pending
 
 TEXT_LIMIT = 20_000  # characters shown before "show all"
 REASONS = {
@@ -28,7 +30,9 @@ REASONS = {
 }
 
 
-def why(side: SideView) -> str:
+def why(side: SideView, prompt_seq: int = 0) -> str:
+    if is_pending(side, prompt_seq):
+        return "came after the last prompt: in none yet, the next one takes it up"
     words = REASONS.get(side.reason, side.reason)
     return f"{words}, since turn {side.since_turn:,}" if side.reason else words
 
@@ -47,7 +51,7 @@ def text_context(picture: Picture, *, whole: bool = False) -> dict[str, Any]:
     """The tabs and the open text; at most TEXT_LIMIT characters unless the whole was asked for."""
     assert picture.page is not None
     page, look = picture.page.view, picture.look
-    side = page.shadow if look.side == "shadow" and page.shadow else page.primary
+    side = on_side(page, look.side)
     chosen = chosen_rep(page, side, look.rep)
     text = str(picture.texts.get(chosen.label, {}).get("text", ""))
     tabs = [
@@ -82,16 +86,18 @@ def context(picture: Picture) -> dict[str, Any]:
         "primary": "as it was" if picture.session.mode != "enforced" else "held",
         "shadow": "under ClawVM",
     }
-    sides = [(names[s], page.shadow if s == "shadow" and page.shadow else page.primary) for s in look.sides]
+    sides = [(names[s], on_side(page, s)) for s in look.sides]
+    seq = picture.prompt_seq
     return {
         "page": page,
-        "title": title_of(page),
+        "title": page.title,
         "letter": LETTERS[page.type.value],
         "floor": lowest_at_least(page, page.min_fidelity).label,
         "provenance": provenance_of(page),
         "handle": one_line(page.page_id, 400),
         "held": [
-            {"name": n, "fidelity": s.fidelity.label, "tokens": s.tokens, "why": why(s)} for n, s in sides
+            {"name": n, "fidelity": s.fidelity.label, "tokens": s.tokens, "why": why(s, seq)}
+            for n, s in sides
         ],
         "versions": list(reversed(picture.versions))[:20],
         "version_count": len(picture.versions),

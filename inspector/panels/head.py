@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from typing import Any
 
 from inspector.queries import Picture
-from inspector.templatetags.claw import title_of
 from memory.core.outcomes import SessionView, SideTotals
 from memory.store import SessionRow
 
@@ -135,7 +134,7 @@ def _insufficiency(picture: Picture, side: str, totals: SideTotals) -> str:
         page = row.view
         if page.pin == "hard":
             tokens = page.tokens.get(page.min_fidelity) or min(page.tokens.values(), default=0)
-            needed.append((tokens, title_of(page)))
+            needed.append((tokens, page.title))
     needed.sort(reverse=True)
     largest = ", ".join(f"{title[:60]} ({tokens:,})" for tokens, title in needed[:4])
     where = "under ClawVM: " if side == "shadow" else ""

@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from inspector.panels.held import on_side, waits
 from inspector.queries import MAX_WINDOW, SORTS, WINDOW, Look, Picture
-from inspector.templatetags.claw import LETTERS, dom_id, provenance_of, title_of
+from inspector.templatetags.claw import LETTERS, dom_id, provenance_of
 from memory.core.outcomes import PageView, SideView
 from memory.core.types import Fidelity, PageType, Pin
 from memory.store import PageRow
@@ -73,18 +74,25 @@ def spark_shift(turn: int) -> int:
     return (SPARK_TURNS - 1 - turn) * STEP
 
 
-def row(item: PageRow, look: Look) -> dict[str, Any]:
-    """One row's context. It depends on no other page, turn or filter, so its HTML can be kept."""
+def waiting(item: PageRow, look: Look, prompt_seq: int) -> tuple[bool, ...]:
+    """For each side shown, whether the page came after the last prompt and so is in none yet."""
+    return tuple(waits(item.view, name, prompt_seq) for name in look.sides)
+
+
+def row(item: PageRow, look: Look, waiting: tuple[bool, ...] = (False, False)) -> dict[str, Any]:
+    """One row's context. It depends on no other page or filter, and of the turn on nothing but ``waiting``,
+    so its HTML can be kept.
+    """
     page = item.view
     sides = []
-    for name in look.sides:
-        side = page.shadow if name == "shadow" and page.shadow else page.primary
-        sides.append((name, side, chips(page, side)))
+    for name, waits_there in zip(look.sides, waiting, strict=False):
+        side = on_side(page, name)
+        sides.append((name, side, chips(page, side), waits_there))
     first = sides[0][1]
     return {
         "id": dom_id(page.page_id),
         "page": page,
-        "title": title_of(page),
+        "title": page.title,
         "letter": LETTERS[page.type.value],
         "sides": sides,
         "both": len(sides) > 1,

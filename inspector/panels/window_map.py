@@ -7,7 +7,7 @@ from typing import Any
 
 from inspector.panels.held import fidelity_of
 from inspector.queries import Look, Picture
-from inspector.templatetags.claw import LETTERS, dom_id, title_of
+from inspector.templatetags.claw import LETTERS, dom_id
 from memory.core.outcomes import PageView, SessionView, SideTotals
 from memory.core.types import PageType
 from memory.safe import one_line
@@ -58,7 +58,7 @@ def page_pieces(pages: list[PageView], side: str) -> list[Piece]:
         on_side = page.shadow if side == "shadow" and page.shadow else page.primary
         if on_side.tokens <= 0 or fidelity_of(page, side) == 0:
             continue
-        name, label = title_of(page), on_side.fidelity.label
+        name, label = page.title, on_side.fidelity.label
         title = f"{name[:200]} · {page.type.value} · {label} · {on_side.tokens:,} tokens"
         found.append(Piece("page", on_side.tokens, name[:120], title, page, page.type.value, label))
     return found

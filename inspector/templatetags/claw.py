@@ -27,14 +27,9 @@ def dom_id(name: str, prefix: str = "r") -> str:
     return f"{prefix}-{hashlib.sha256(name.encode('utf-8', 'surrogatepass')).hexdigest()[:16]}"
 
 
-def title_of(page: PageView) -> str:
-    """The page's name, safe for display: views hold it as the agent wrote it."""
-    return one_line(page.title or page.page_id, 1_000)
-
-
 def provenance_of(page: PageView) -> str:
-    """Where the page came from, safe for display."""
-    return one_line(f"{page.provenance_kind.replace('_', ' ')} {page.provenance_ref}", 400)
+    """Where the page came from."""
+    return f"{page.provenance_kind.replace('_', ' ')} {page.provenance_ref}"
 
 
 @register.filter

@@ -76,6 +76,8 @@ def touched(outcomes: Iterable[Outcome]) -> set[str]:
             found.update(told.data["demanded"])
         elif told.kind == "act":
             found.update(told.data["page_ids"])
+        elif told.kind == "boundary":  # what the next prompt takes up has changed
+            found.update(told.data["kept"], told.data["dropped"])
     return found
 
 

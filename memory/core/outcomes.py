@@ -67,6 +67,7 @@ class SideView:
     demand_turns: tuple[int, ...]  # the last 24 turns that demanded it, ascending
     dirty: bool = False  # as this side's writeback left it
     version: int = 0  # last committed
+    pending_seq: int = 0  # the event that the next prompt takes up (it came since the last one); 0: none
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,3 +159,4 @@ class SessionView:
     ended: bool
     primary: SideTotals
     shadow: SideTotals | None
+    prompt_seq: int = 0  # the event that began the last prompt; what a page has pending came after it

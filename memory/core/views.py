@@ -60,6 +60,7 @@ def _side_view(side: SideState, page: Page) -> SideView:
         demand_turns=seat.demand_turns,
         dirty=page.order in side.dirty,
         version=seat.version,
+        pending_seq=side.incoming.get(page.order, 0) if side.index is None else page.text_seq,
     )
 
 
@@ -123,4 +124,5 @@ def session_view(state: State) -> SessionView:
         ended=state.ended,
         primary=_totals(primary),
         shadow=None if state.shadow is None else _totals(state.shadow),
+        prompt_seq=state.prompt_seq,
     )

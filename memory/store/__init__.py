@@ -63,6 +63,7 @@ from memory.store.rows import (
     TokenInfo,
     TurnRow,
 )
+from memory.store.views import is_pending
 
 __all__ = [
     "ActRow",
@@ -101,6 +102,7 @@ __all__ = [
     "ensure_project",
     "find_or_create_session",
     "find_session",
+    "is_pending",
     "journal",
     "ledger",
     "list_sessions",

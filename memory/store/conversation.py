@@ -7,12 +7,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Final
 
-from memory.core.types import Fidelity
-from memory.models import Event, Page, Turn
+from memory.core.outcomes import PageView
+from memory.models import Event, Page, Session, Turn
 from memory.safe import display, one_line
 from memory.store.append import chunks, session_pk
 from memory.store.pack import unpack_json
 from memory.store.rows import Entry
+from memory.store.views import is_pending, load_page_view, load_session_view
 
 MAX_TEXT: Final = 20_000  # characters of one entry; the whole text is the page's
 _KINDS: Final = (
@@ -170,19 +171,24 @@ class _Builder:
 
     def finished(self) -> list[Entry]:
         named = {entry["page_id"] for entry in self.entries if entry.get("page_id")}
-        now: dict[str, tuple[str, int, int | None]] = {}
+        now: dict[str, PageView] = {}
         for some in chunks(named, 500):
             rows = Page.objects.filter(session_id=self.pk, page_id__in=some)
-            now |= {r[0]: r[1:] for r in rows.values_list("page_id", "title", "fidelity", "shadow_fidelity")}
-        return [_finish(entry, now.get(entry.get("page_id", ""))) for entry in self.entries]
+            now |= {page_id: load_page_view(view) for page_id, view in rows.values_list("page_id", "view")}
+        header = Session.objects.filter(pk=self.pk).values_list("header", flat=True).first()
+        view = load_session_view(header or "{}")
+        prompt_seq = view.prompt_seq if view else 0
+        return [_finish(entry, now.get(entry.get("page_id", "")), prompt_seq) for entry in self.entries]
 
 
-def _finish(entry: dict[str, Any], now: tuple[str, int, int | None] | None) -> Entry:
-    if now is not None:
-        title, fidelity, shadow = now
-        entry["title"] = entry.get("title") or title
-        entry["fidelity"] = Fidelity(fidelity).label
-        entry["shadow_fidelity"] = None if shadow is None else Fidelity(shadow).label
+def _finish(entry: dict[str, Any], page: PageView | None, prompt_seq: int) -> Entry:
+    if page is not None:
+        entry["title"] = entry.get("title") or page.title or page.page_id
+        entry["fidelity"] = page.primary.fidelity.label
+        entry["pending"] = is_pending(page.primary, prompt_seq)
+        if page.shadow is not None:
+            entry["shadow_fidelity"] = page.shadow.fidelity.label
+            entry["shadow_pending"] = is_pending(page.shadow, prompt_seq)
     return Entry(**entry)
 
 

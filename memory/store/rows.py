@@ -166,6 +166,8 @@ class Entry:
     call_id: str = ""
     tool: str = ""
     error: bool = False
+    pending: bool = False  # its page came after the last prompt: in none yet
+    shadow_pending: bool = False
 
 
 @dataclass(frozen=True, slots=True)

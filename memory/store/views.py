@@ -6,13 +6,16 @@ import json
 import types
 import typing
 from collections.abc import Callable
-from dataclasses import fields, is_dataclass
+from dataclasses import fields, is_dataclass, replace
 from enum import Enum
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
-from memory.core.outcomes import PageView, SessionView
+from memory.core.outcomes import PageView, SessionView, SideView
 from memory.core.types import Fidelity
+from memory.safe import one_line
 
+MAX_TITLE: Final = 1_000  # characters
+MAX_PROVENANCE: Final = 400
 _T = TypeVar("_T")
 _Convert = Callable[[Any], Any]
 
@@ -23,12 +26,28 @@ def dump_view(view: Any) -> str:
 
 
 def load_page_view(text: str) -> PageView:
-    return _load(PageView, text)
+    """The stored view, safe for display but for ``page_id``, which is the page's identity. A page without a
+    title is called by its id.
+    """
+    view = _load(PageView, text)
+    return replace(
+        view,
+        title=one_line(view.title or view.page_id, MAX_TITLE),
+        provenance_kind=one_line(view.provenance_kind, MAX_PROVENANCE),
+        provenance_ref=one_line(view.provenance_ref, MAX_PROVENANCE),
+    )
 
 
 def load_session_view(text: str) -> SessionView | None:
     """None for a header that no drain has written yet."""
     return None if text == "{}" else _load(SessionView, text)
+
+
+def is_pending(side: SideView, prompt_seq: int) -> bool:
+    """Whether the page is in no prompt only because none was assembled since it came. ``prompt_seq`` is that
+    of the newest prompt: a page's row is not written again when a prompt passes it by.
+    """
+    return side.fidelity is Fidelity.ABSENT and side.pending_seq > prompt_seq
 
 
 def _load(cls: type[_T], text: str) -> _T:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from memory.core import page_view, session_view
+from memory.core import page_view, session_view, touched
 from tests.core.cast import Session, faults, of
 
 
@@ -22,6 +22,32 @@ def test_a_page_is_full_from_the_next_prompt_on() -> None:
     session.prompt()
     assert session.fidelity("c") == "full"
     assert of(session.prompt(), "residency") == []  # only what changed is written
+
+
+def pending(session: Session, page_id: str, side: str = "primary") -> bool:
+    """Whether the page waits for the next prompt, as a reader of the views finds out."""
+    view, header = page_view(session.state, page_id), session_view(session.state)
+    assert view is not None
+    seat = getattr(view, side)
+    return bool(seat.fidelity == 0 and seat.pending_seq > header.prompt_seq)
+
+
+def test_what_came_since_the_last_prompt_is_pending_and_not_lost() -> None:
+    """On both sides; a prompt ends it, whether it takes the page or not; a boundary may end it before."""
+    session = watched(window=250)
+    session.add("c")
+    assert [pending(session, p) for p in ("a", "c")] == [False, True]
+    assert pending(session, "c", "shadow")
+    session.prompt()
+    assert not pending(session, "c")
+    assert not pending(session, "c", "shadow")
+    session.add("d")
+    told = session.boundary("compaction", preserved=["a"])
+    assert not pending(session, "d")
+    assert {"a", "d"} <= touched(told)  # so that their rows are written again
+    session.prompt()
+    assert session.fidelity("d") == "absent"
+    assert not pending(session, "d")
 
 
 def test_compaction_drops_what_is_not_preserved() -> None:

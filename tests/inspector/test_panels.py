@@ -9,10 +9,12 @@ import pytest
 
 from inspector.panels import acts, conversation, drawer, head, held, ledger, table, window_map
 from inspector.queries import Look, Picture, picture
+from inspector.render import row_items
 from memory import store
 from memory.core.types import Fidelity, Pin
-from memory.store import ActRow, Entry
-from tests.inspector.cast import row, session, side, small, view
+from memory.store import ActRow, Entry, NewEvent
+from tests.inspector.cast import add, row, session, side, small, view
+from tests.memory.cast import page
 
 
 def look_at(session_id: str, look: Look | None = None, role: str = "operator") -> Picture:
@@ -20,6 +22,10 @@ def look_at(session_id: str, look: Look | None = None, role: str = "operator") -
     assert found is not None
     parts = ("head", "map", "table", "drawer", "ledger", "talk")
     return picture(found, look or Look(), parts, role)
+
+
+def watched_prompt(number: int) -> NewEvent:
+    return NewEvent("prompt_observed", {"request_id": f"o{number}"}, f"observed-{number}")
 
 
 def percent(text: str) -> float:
@@ -89,15 +95,56 @@ def test_a_row_does_not_depend_on_filters() -> None:
             ["1 of 2 files no longer held: read:a"],
         ),
         ([view("bash:1", primary=side(Fidelity.ABSENT, 0))], []),
+        (
+            [view("read:a"), view("read:b", primary=side(Fidelity.ABSENT, 0, pending_seq=12))],
+            ["1 file held, 1 new since the last prompt"],
+        ),
+        (
+            [view("r", "constraint", primary=side(Fidelity.ABSENT, 0, pending_seq=12))],
+            ["rules: 1 new since the last prompt"],
+        ),
+        (
+            [view("read:a", primary=side(Fidelity.ABSENT, 0, pending_seq=9))],
+            ["1 of 1 files no longer held: read:a"],
+        ),
     ],
 )
 def test_held_answers_the_first_question(pages: list[Any], said: list[str]) -> None:
     checks = [
-        held.rules_check(pages, "primary"),
-        held.plan_check(pages, "primary"),
-        held.files_check(pages, "primary"),
+        held.rules_check(pages, "primary", 10),
+        held.plan_check(pages, "primary", 10),
+        held.files_check(pages, "primary", 10),
     ]
     assert [c.text for c in checks if c] == said
+
+
+@pytest.mark.django_db
+def test_what_came_after_the_last_prompt_is_not_told_as_lost() -> None:
+    """Header, table, drawer and conversation of a watched session, before and after the prompt that takes
+    the page up.
+    """
+    events = [page("read:a", "first"), watched_prompt(1), page("read:b", "second")]
+    started = {"harness": "mine", "mode": "observed", "policy": "observed", "shadow_policy": "clawvm"}
+    session_id = session("came", events, mode="observed", started=started)
+
+    def shown(name: str) -> tuple[list[str], bool, str, str]:
+        found = look_at(session_id, Look(side=name, page="read:b", talk=True))
+        (lines,) = held.context(found)["held_lines"]
+        html = {row.view.page_id: item for row, (_, item) in zip(found.rows, row_items(found), strict=True)}
+        said = next(e for e in conversation.context(found)["entries"] if e["entry"].page_id == "read:b")
+        drawn = drawer.context(found)["held"][0]["why"]
+        return [c.text for c in lines[1]], ">next<" in html["read:b"], said["held"], drawn
+
+    for name in ("primary", "shadow"):
+        checks, waits, said, why = shown(name)
+        assert checks == ["1 file held, 1 new since the last prompt"]
+        assert (waits, said) == (True, "not yet in a prompt")
+        assert why.startswith("came after the last prompt")
+    add(session_id, [watched_prompt(2)])
+    for name in ("primary", "shadow"):
+        checks, waits, said, _why = shown(name)
+        assert checks == ["all 2 files held"]
+        assert (waits, said) == (False, "")
 
 
 @pytest.mark.django_db
@@ -240,6 +287,7 @@ def test_the_ledger_is_newest_first_and_merges_both_sides() -> None:
         (Entry("answer", 1, 1, fidelity="absent"), ("no longer in the context", True)),
         (Entry("tool_result", 1, 1, fidelity="pointer"), ("held as pointer", False)),
         (Entry("boundary", 1, 1), ("", False)),
+        (Entry("tool_result", 1, 1, fidelity="absent", pending=True), ("not yet in a prompt", False)),
     ],
 )
 def test_the_conversation_shades_what_the_agent_no_longer_knows(entry: Entry, said: tuple[str, bool]) -> None:
