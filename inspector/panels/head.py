@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import Any
 
@@ -30,6 +31,19 @@ class Figure:
     title: str
     tone: str = ""  # '', bad, warn
     beside: str = ""
+
+
+_UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
+
+
+def names_of(session: SessionRow) -> tuple[str, str]:
+    """(headline, what stands under it). A name that somebody gave wins; the title, found in the record, is
+    the headline where the name is only the key or a machine's id.
+    """
+    given = "" if session.name == session.key or _UUID.fullmatch(session.name) else session.name
+    if given:
+        return given, session.title if session.title != given else ""
+    return session.title or session.name or session.key, ""
 
 
 def used_tokens(view: SessionView, side: str) -> int:
@@ -158,6 +172,7 @@ def status(session: SessionRow) -> tuple[str, bool]:
 def context(picture: Picture) -> dict[str, Any]:
     session, view, look = picture.session, picture.session.view, picture.look
     words, lit = status(session)
+    name, title = names_of(session)
     choices = []
     if view is not None and view.shadow is not None:
         names = (("primary", "As it was"), ("shadow", "ClawVM shadow"), ("both", "Both"))
@@ -166,7 +181,8 @@ def context(picture: Picture) -> dict[str, Any]:
         ]
     return {
         "session": session,
-        "name": session.title or session.name or session.key,
+        "name": name,
+        "title": title,
         "mode_words": MODE_WORDS.get(session.mode, session.mode),
         "policy": (view.primary.policy if view else ""),
         "shadow_policy": view.shadow.policy if view and view.shadow else "",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 from typing import Any
 
-from inspector.panels.head import used_tokens
+from inspector.panels.head import names_of, used_tokens
 from inspector.panels.window_map import percent
 from inspector.queries import SessionsLook
 from memory.core.types import PageType
@@ -39,10 +39,12 @@ def gauge(session: SessionRow) -> dict[str, Any] | None:
 
 def row(session: SessionRow) -> dict[str, Any]:
     view = session.view
+    name, title = names_of(session)
     return {
         "id": f"s-{session.id}",
         "session": session,
-        "name": session.title or session.name or session.key,
+        "name": name,
+        "title": title,
         "mode": MODE_WORDS.get(session.mode, session.mode),
         "gauge": gauge(session),
         "inferred": sum(view.primary.faults_inferred.values()) if view else 0,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -145,6 +146,26 @@ def test_what_came_after_the_last_prompt_is_not_told_as_lost() -> None:
         checks, waits, said, _why = shown(name)
         assert checks == ["all 2 files held"]
         assert (waits, said) == (False, "")
+
+
+KEY = "8a1f33d2-7f3b-4a8e-9a51-1c2d3e4f5a6b"
+
+
+@pytest.mark.parametrize(
+    ("name", "title", "shown"),
+    [
+        ("Demo: a coding session", "Fix the parser", ("Demo: a coding session", "Fix the parser")),
+        ("Demo", "", ("Demo", "")),
+        (KEY, "Fix the parser", ("Fix the parser", "")),
+        ("", "Fix the parser", ("Fix the parser", "")),
+        ("cli-7", "", ("cli-7", "")),
+        ("", "", (KEY, "")),
+    ],
+)
+def test_a_given_name_wins_over_the_title_found(name: str, title: str, shown: tuple[str, str]) -> None:
+    """Where the name is only the key, the title is the headline."""
+    session_row: Any = SimpleNamespace(name=name, title=title, key=KEY)
+    assert head.names_of(session_row) == shown
 
 
 @pytest.mark.django_db
