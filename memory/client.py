@@ -94,6 +94,15 @@ class Appended:
     duplicate: bool
 
 
+@dataclass(frozen=True, slots=True)
+class Added:
+    """How many records were new and known; ``changed``: known ones that came with other bytes now."""
+
+    new: int
+    duplicates: int
+    changed: int
+
+
 def event(kind: str, /, *, client_event_id: str | None = None, at: str = "", **body: Any) -> Event:
     """An event as the API takes it; it gets an id here, so that it may be sent again."""
     return {"kind": kind, "body": body, "client_event_id": client_event_id or uuid.uuid4().hex, "at": at}
@@ -115,9 +124,10 @@ class ClawWeb:
         answers.
         """
         loopback = (urlsplit(url).hostname or "") in {"127.0.0.1", "localhost", "::1"}
+        bearer = {"Authorization": f"Bearer {token}"} if token else {}
         self._http = httpx.Client(
             base_url=url.rstrip("/"),
-            headers={"Authorization": f"Bearer {token}", "Accept": "application/json"},
+            headers={**bearer, "Accept": "application/json"},
             timeout=httpx.Timeout(timeout_s, connect=5.0),
             transport=transport,
             trust_env=not loopback,  # a proxy cannot reach this machine's own loopback
@@ -203,6 +213,10 @@ class ClawWeb:
                     headers=headers,
                     timeout=httpx.Timeout(self._timeout_s + wait_s, connect=5.0),
                 )
+            except (httpx.UnsupportedProtocol, httpx.LocalProtocolError) as error:
+                raise Unreachable(
+                    f"{method} {path}: {error}"
+                ) from None  # no server is asked: no use in trying
             except httpx.TransportError as error:
                 problem = str(error) or type(error).__name__
             else:
@@ -241,9 +255,16 @@ class Session:
             places += [Appended(item["seq"], item["duplicate"]) for item in answer["items"]]
         return places
 
-    def records(self, records: Sequence[Mapping[str, Any]]) -> int:
-        """Appends raw records (record_key, raw, source, offset …); how many were new."""
-        return sum(self._post("/records", {"records": batch})["added"] for batch in _batches(records))
+    def records(self, records: Sequence[Mapping[str, Any]]) -> Added:
+        """Appends raw records (record_key, raw or raw_base64, source, offset, length, sha256)."""
+        answers = [self._post("/records", {"records": batch}) for batch in _batches(records)]
+        counts = (sum(a[name] for a in answers) for name in ("added", "duplicates", "changed"))
+        return Added(*counts)
+
+    def problems(self, limit: int = 100) -> list[dict[str, Any]]:
+        """The first records that could not be read: n, source, offset, length, problem."""
+        items: list[dict[str, Any]] = self._get("/records/problems", {"limit": limit})["items"]
+        return items
 
     def prompt(self, request_id: str, fixed_tokens: int = 0, *, deadline_s: float = 120.0) -> Prompt:
         """Begins a turn and waits for its prompt. The same request id gives the same bytes.

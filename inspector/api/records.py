@@ -9,13 +9,13 @@ from typing import Any
 from uuid import UUID
 
 from django.http import HttpRequest
-from ninja import Router
+from ninja import Query, Router
 
 from inspector.api.auth import session_for
 from inspector.api.body import is_ndjson, json_body, raw_body, validate
 from inspector.api.errors import ApiError
 from inspector.api.events import bad_item, check_batch, refusals
-from inspector.schemas import RecordBatch, RecordsAppended, plain
+from inspector.schemas import ProblemList, RecordBatch, RecordsAppended, plain, plain_all
 from memory import store
 from memory.store.rows import NewRecord
 
@@ -75,18 +75,18 @@ def _raw(index: int, item: Any) -> bytes:
 def _json_records(request: HttpRequest) -> list[NewRecord]:
     batch = validate(RecordBatch, json_body(request))
     check_batch(len(batch.records))
-    return [
-        NewRecord(
-            item.record_key,
-            _raw(index, item),
-            item.source,
-            item.offset,
-            item.content_type,
-            item.length,
-            item.sha256,
-        )
-        for index, item in enumerate(batch.records)
-    ]
+    return [_new_record(index, item) for index, item in enumerate(batch.records)]
+
+
+def _new_record(index: int, item: Any) -> NewRecord:
+    raw, length, sha256 = _raw(index, item), item.length, item.sha256
+    if length is not None and length < len(raw):
+        raise bad_item(index, "length", f"is {length:,}, but {len(raw):,} bytes came")
+    if length is not None and length > len(raw) and sha256 is None:
+        raise bad_item(index, "sha256", "is needed where only a record's head comes")
+    if sha256 is not None and length in (None, len(raw)) and hashlib.sha256(raw).hexdigest() != sha256:
+        raise bad_item(index, "sha256", "is not that of the bytes that came")
+    return NewRecord(item.record_key, raw, item.source, item.offset, item.content_type, length, sha256)
 
 
 def line_records(data: bytes, session_key: str, source: str, offset: int | None) -> list[NewRecord]:
@@ -129,3 +129,16 @@ def append_records(
         records = _json_records(request)
     with refusals():
         return dict(plain(store.append_records(str(session_id), records)))
+
+
+@router.get(
+    "/sessions/{uuid:session_id}/records/problems",
+    response=ProblemList,
+    summary="Records that could not be read",
+)
+def read_problems(
+    request: HttpRequest, session_id: UUID, limit: int = Query(100, ge=1, le=1000)
+) -> dict[str, Any]:
+    """In their order, with what is wrong; the session's `broken_records` counts them."""
+    session_for(request, session_id)
+    return {"items": plain_all(store.problem_records(str(session_id), limit))}

@@ -86,6 +86,13 @@ def test_it_gives_up_after_the_given_time() -> None:
         claw(away, retry_for_s=0.0).session("k", harness="h")
 
 
+@pytest.mark.parametrize("url", ["claw.example:8765", "ftp://claw.example", ""])
+def test_an_address_that_is_none_is_told_at_once(url: str, pauses: list[float]) -> None:
+    with pytest.raises(Unreachable, match="protocol"):
+        ClawWeb(url, "secret").session("k", harness="h")
+    assert pauses == []
+
+
 def test_something_else_at_the_address_is_told() -> None:
     handler, _got = scripted(httpx.Response(404, text="<html>another program</html>"))
     with pytest.raises(ApiError, match="another program"):

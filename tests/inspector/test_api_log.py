@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import hashlib
 import json
 from typing import Any
 
@@ -134,6 +135,9 @@ def test_lines_of_a_file(api: Api, recorded: str) -> None:
         {"record_key": "k", "raw": "a", "raw_base64": "YQ=="},
         {"record_key": "k", "raw_base64": "not base64!"},
         {"record_key": "k", "raw": 5},
+        {"record_key": "k", "raw": "{}", "length": 1},
+        {"record_key": "k", "raw": "{}", "length": 9},
+        {"record_key": "k", "raw": "{}", "sha256": "0" * 64},
     ],
 )
 def test_bad_records_name_their_index(api: Api, recorded: str, record: dict[str, Any]) -> None:
@@ -141,6 +145,21 @@ def test_bad_records_name_their_index(api: Api, recorded: str, record: dict[str,
     error = api.refused("POST", f"{recorded}/records", batch, status=422)
     assert error["items"][0]["index"] == 1
     assert raws(recorded) == []
+
+
+def test_a_head_is_kept_with_the_length_and_hash_of_the_whole(api: Api, recorded: str) -> None:
+    whole = b'{"type":"user"}' + b" " * 1000
+    head = {"raw": whole[:20].decode(), "length": len(whole), "sha256": hashlib.sha256(whole).hexdigest()}
+    api.post(f"{recorded}/records", {"records": [{"record_key": "k", "offset": 7, "source": "f", **head}]})
+    fold(recorded)
+    row = Record.objects.get()
+    assert (row.length, row.sha256, row.truncated) == (len(whole), head["sha256"], True)
+    assert api.get(f"{recorded}/records/problems")["items"] == [
+        {"n": 1, "source": "f", "offset": 7, "length": len(whole), "problem": row.problem}
+    ]
+    assert "size limit" in row.problem
+    changed = {"record_key": "k", "raw": "{}"}
+    assert api.post(f"{recorded}/records", {"records": [changed]})["changed"] == 1
 
 
 def test_records_need_an_adapter(api: Api, path: str) -> None:

@@ -6,6 +6,7 @@ import sys
 import time
 from argparse import ArgumentParser
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
 
@@ -18,6 +19,7 @@ from memory.safe import one_line
 HARNESS: Final = "claude-code"
 BATCH_RECORDS: Final = 500
 BATCH_BYTES: Final = 4 * 1024 * 1024
+SERVER_SECONDS: Final = 30.0  # how long a server may make no progress
 WORKER_SECONDS: Final = 2.0  # how long a worker may take to pick the session up
 BAR_BYTES: Final = 1024 * 1024  # shorter files need no progress bar
 SHOWN_BROKEN: Final = 5
@@ -203,11 +205,9 @@ class _Server(_Target):
 
         self.key = transcript.session_key
         self.url = options["server"].rstrip("/")
-        self.keep_bytes = (
-            lines.KEEP_BYTES + 1
-        )  # one more than a server keeps: so it knows that there was more
+        self.keep_bytes = lines.KEEP_BYTES  # a server may keep less; length and hash are the whole line's
         self.claw = client.ClawWeb(self.url, options["token"])
-        try:
+        with self._refusals():
             self.session = self.claw.session(
                 self.key,
                 harness=HARNESS,
@@ -216,8 +216,20 @@ class _Server(_Target):
                 name=options["name"] or transcript.name,
                 parent_key=transcript.parent_key,
             )
-        except (client.ApiError, client.Unreachable) as error:
-            raise CommandError(f"{self.url}: {one_line(str(error), 300)}", returncode=2) from None
+
+    @contextmanager
+    def _refusals(self) -> Iterator[None]:
+        """What the server refuses, or that it is gone, as one sentence. What it has taken it keeps."""
+        from memory import client
+
+        try:
+            yield
+        except client.ApiError as error:
+            said = " ".join(filter(None, (str(error), error.how)))
+            raise CommandError(f"{self.url}: {one_line(said, 400)}", returncode=2) from None
+        except client.Unreachable as error:
+            said = f"{self.url} does not answer ({one_line(str(error), 200)}); the same command goes on later"
+            raise CommandError(said, returncode=2) from None
 
     def address(self) -> str:
         return f"{self.url}/sessions/{self.session.id}/"
@@ -231,27 +243,36 @@ class _Server(_Target):
                 "raw_base64": base64.b64encode(line.head).decode("ascii"),
                 "source": one_line(source, 400),
                 "offset": line.offset,
+                "length": line.length,
+                "sha256": line.sha256,
             }
             for line in batch
         ]
-        added = self.session.records(records)
-        return added, len(batch) - added, 0
+        with self._refusals():
+            added = self.session.records(records)
+        return added.new, added.duplicates, added.changed
 
     def wait(self, say: Any) -> None:
-        info, since = self.session.refresh(), time.monotonic()
-        while info["pending"] and time.monotonic() - since < 30:
-            time.sleep(0.2)
-            before, info = info["pending"], self.session.refresh()
-            if info["pending"] != before:
-                since = time.monotonic()
+        with self._refusals():
+            info, since = self.session.refresh(), time.monotonic()
+            while info["pending"] and time.monotonic() - since < SERVER_SECONDS:
+                time.sleep(0.2)
+                before, info = info["pending"], self.session.refresh()
+                if info["pending"] != before:
+                    since = time.monotonic()
 
     def numbers(self) -> dict[str, int]:
-        info = self.session.refresh()
+        with self._refusals():
+            info = self.session.refresh()
         return {
-            "unknown": info.get("unknown_records", 0),
-            "broken": info.get("broken_records", 0),
-            "events": info.get("last_seq", 0),
-            "turns": info.get("turn", 0),
-            "faults": info.get("faults", 0) if isinstance(info.get("faults"), int) else 0,
-            "pending": info.get("pending", 0),
+            "unknown": info["unknown_records"],
+            "broken": info["broken_records"],
+            "events": info["last_seq"],
+            "turns": info["turn"],
+            "faults": info["faults"],
+            "pending": info["pending"],
         }
+
+    def problems(self, limit: int) -> list[tuple[int | None, str]]:
+        with self._refusals():
+            return [(found["offset"], found["problem"]) for found in self.session.problems(limit)]
