@@ -21,7 +21,7 @@ from channels.generic.websocket import AsyncWebsocketConsumer
 from django.db import OperationalError
 from django.http import QueryDict
 
-from inspector import queries, render
+from inspector import offers, queries, render
 from inspector.panels import sessions as sessions_panel
 from inspector.queries import PARTS, Look, SessionsLook
 from memory import store, stream
@@ -211,6 +211,7 @@ class SessionsConsumer(LiveConsumer):
 
     async def follow(self) -> None:
         known = render.Known()
+        self.operator = await read(offers.may, self.user_id)
         self.empty = self.query().get("empty") == "1"  # the page holds no table yet
         look = SessionsLook.read(self.query())
         hub = stream.get_hub()
@@ -229,14 +230,16 @@ class SessionsConsumer(LiveConsumer):
         found, total = queries.sessions(look, projects)
         everything = total if look == SessionsLook() else queries.sessions(SessionsLook(limit=1), projects)[1]
         context = sessions_panel.context(look, found, total, everything)
-        made = render.session_fragments(found, context)
+        demo = offers.demo() if self.operator else None
+        made = render.session_fragments(found, context, demo)
         if not self.empty:
             return known.update(made)
         if not everything:
             return ""
         self.empty = False
         known.take(made)
-        return render.sessions_whole(made, context)
+        own = offers.transcripts() if self.operator else []
+        return render.sessions_whole(made, context, demo=demo, found=own)
 
 
 def role_in(user_id: int, session_id: str) -> str | None:

@@ -161,18 +161,22 @@ def _make(found: Picture, parts: Collection[str]) -> Fragments:
     return made
 
 
-def session_fragments(rows: list[SessionRow], context: Mapping[str, Any]) -> Fragments:
-    """The live parts of the list of sessions."""
+def session_fragments(
+    rows: list[SessionRow], context: Mapping[str, Any], demo: Mapping[str, Any] | None = None
+) -> Fragments:
+    """The live parts of the list of sessions. ``demo``: its state, for those who may start it."""
     made = Fragments()
     made.panels["sessions-bar"] = html("sessions_bar", {"list": context})
+    if demo is not None and context["everything"]:
+        made.panels["demo"] = html("demo", {"demo": demo})
     items = [sessions.row(row) for row in rows]
     made.lists["session-rows"] = [(item["id"], compact("session_row", {"row": item})) for item in items]
     return made
 
 
-def sessions_whole(made: Fragments, context: Mapping[str, Any]) -> str:
+def sessions_whole(made: Fragments, context: Mapping[str, Any], **offered: Any) -> str:
     """The message that puts the table where the first steps were."""
-    inside = {"list": context, "rows_html": safe(made.lists["session-rows"]), "base": "/"}
+    inside = {"list": context, "rows_html": safe(made.lists["session-rows"]), "base": "/", **offered}
     return partial("sessions", "outerMorph", html("sessions", inside))
 
 

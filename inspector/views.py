@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
 from typing import Any
 from uuid import UUID
 
-from django.conf import settings
 from django.http import Http404, HttpRequest, HttpResponse, QueryDict
-from django.shortcuts import redirect, render
+from django.shortcuts import render
 from django.urls import reverse
-from django.utils.module_loading import import_string
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
-from inspector import queries
+from inspector import offers, queries
 from inspector import render as fragments
 from inspector.keys import KEYS
 from inspector.panels import acts as act_panel
@@ -29,34 +26,18 @@ from memory.store import NewEvent, SessionRow, StoreError
 log = logging.getLogger(__name__)
 
 MAX_REASON = 400  # characters
-#: What the first screen offers and starts; named in settings, so that no layer reaches over another.
-HOOKS = {
-    "CLAWWEB_START_DEMO": "clawweb.demo.replay.start_demo",
-    "CLAWWEB_DISCOVER": "memory.harness.discover.discover",
-}
-
-
-def hook(name: str) -> Callable[..., Any] | None:
-    """The function that the setting names; None where it is not there."""
-    try:
-        found: Callable[..., Any] = import_string(getattr(settings, name, HOOKS[name]))
-    except ImportError:
-        return None
-    return found
-
-
-def is_operator_somewhere(user_id: int) -> bool:
-    return "operator" in store.visible_projects(user_id).values()
 
 
 @require_GET
-def sessions(request: HttpRequest, demo_error: str = "") -> HttpResponse:
+def sessions(request: HttpRequest) -> HttpResponse:
     """All sessions of the person's projects."""
     look = SessionsLook.read(request.GET)
-    projects = store.visible_projects(_user_id(request))
+    user_id = _user_id(request)
+    projects = store.visible_projects(user_id)
     found, total = queries.sessions(look, projects)
     everything = total if look == SessionsLook() else queries.sessions(SessionsLook(limit=1), projects)[1]
     context = sessions_panel.context(look, found, total, everything)
+    operator = offers.may(user_id)
     live = fragments.session_fragments(found, context)
     base = reverse("inspector:sessions")
     return render(
@@ -69,38 +50,36 @@ def sessions(request: HttpRequest, demo_error: str = "") -> HttpResponse:
             "query": look.query(),
             "socket": f"/ws/sessions/?{look.query()}" + ("" if everything else "&empty=1"),
             "keys": KEYS,
-            "found": [] if everything else own_sessions(),
-            "can_act": hook("CLAWWEB_START_DEMO") is not None and is_operator_somewhere(_user_id(request)),
-            "demo_error": demo_error,
+            "found": offers.transcripts() if operator else [],
+            "demo": offers.demo() if operator else None,
         },
     )
 
 
-def own_sessions() -> list[dict[str, str]]:
-    """The user's own Claude Code transcripts on this machine: title and the argument that ``watch`` takes."""
-    discover = hook("CLAWWEB_DISCOVER")
-    if discover is None:
-        return []
+@require_POST
+def demo(request: HttpRequest) -> HttpResponse:
+    """Starts the replay of the recorded demo, or changes the pace of the one that runs."""
+    if not offers.may(_user_id(request)):
+        return HttpResponse("Operators of the default project start the demo.", status=403)
+    error = ""
     try:
-        return [sessions_panel.offer(item) for item in list(discover())[:5]]
-    except Exception:
-        log.exception("looking for the user's own sessions failed")
-        return []
+        offers.set_or_start(request.POST.get("pace", ""))
+    except (ValueError, OSError) as problem:
+        log.warning("the demo did not start: %s", problem)
+        error = f"The demo did not start: {problem}"
+    context = {"demo": offers.demo(), "demo_error": error, "started": not error}
+    return HttpResponse(fragments.html("demo", context))
 
 
 @require_POST
-def demo(request: HttpRequest) -> HttpResponse:
-    """Starts the replay of the recorded demo."""
-    start = hook("CLAWWEB_START_DEMO")
-    if start is None or not is_operator_somewhere(_user_id(request)):
-        return HttpResponse("The demo cannot be started here.", status=403, content_type="text/plain")
+def read_own(request: HttpRequest) -> HttpResponse:
+    """Starts reading one of the transcripts that the list offers."""
+    if not offers.may(_user_id(request)):
+        return HttpResponse("Operators of the default project read transcripts.", status=403)
     try:
-        start(None, settings.CLAWWEB_DATA_DIR)  # False: a replay runs already, which is what was wanted
-    except Exception as error:
-        log.exception("the demo did not start")
-        request.method = "GET"
-        return sessions(request, demo_error=f"The demo did not start: {error}")
-    return redirect("inspector:sessions")
+        return _answer({"said": offers.read(request.POST.get("file", ""))})
+    except (ValueError, OSError) as problem:
+        return _answer({"error": f"Not read: {problem}"}, status=422)
 
 
 @require_GET

@@ -114,15 +114,22 @@ def recorded_steps() -> list[Step]:
 
 
 @contextlib.contextmanager
-def only_one(data_dir: Path) -> Iterator[None]:
-    """Holds the replay's lock. Raises AlreadyRunning."""
+def only_one(data_dir: Path, patience_s: float = 0.5) -> Iterator[None]:
+    """Holds the replay's lock. Raises AlreadyRunning if it is held for longer than ``patience_s``: who only
+    asks (``is_running``) holds it for a moment too.
+    """
     data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
     handle = os.open(data_dir / "demo.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    deadline = time.monotonic() + patience_s
     try:
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise AlreadyRunning("a demo replay runs already") from None
+        while True:
+            try:
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError:
+                if time.monotonic() >= deadline:
+                    raise AlreadyRunning("a demo replay runs already") from None
+                time.sleep(0.02)
         yield
     finally:
         os.close(handle)
@@ -131,7 +138,7 @@ def only_one(data_dir: Path) -> Iterator[None]:
 def is_running(data_dir: Path) -> bool:
     """Whether a replay runs on this data folder."""
     try:
-        with only_one(data_dir):
+        with only_one(data_dir, 0.0):
             return False
     except AlreadyRunning:
         return True

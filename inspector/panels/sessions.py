@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import shlex
+import time
 from typing import Any
 
 from inspector.panels.head import names_of, used_tokens
 from inspector.panels.window_map import percent
 from inspector.queries import SessionsLook
+from inspector.templatetags.claw import dom_id
 from memory.core.types import PageType
 from memory.safe import display
 from memory.store import SessionRow
@@ -71,4 +73,9 @@ def offer(item: Any) -> dict[str, str]:
     """A transcript found on this machine, as the first screen offers it."""
     path = str(getattr(item, "path", item))
     title = str(getattr(item, "title", "") or path)
-    return {"title": display(title, 200), "argument": shlex.quote(display(path, 1_000))}
+    return {
+        "title": display(title, 200),
+        "argument": shlex.quote(display(path, 1_000)),
+        "key": dom_id(path, "f"),
+        "at": time.strftime("%Y-%m-%d %H:%M", time.gmtime(getattr(item, "modified", 0))),
+    }

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from django.test import Client
 
+from inspector import offers
 from inspector.panels import sessions as sessions_panel
 from memory import store
 from tests.inspector.cast import HOSTILE, add, person, session, small
@@ -177,40 +178,114 @@ def test_the_whole_text_is_there_on_request(operator: Client) -> None:
     assert part.count("word") == 10_000
 
 
-def test_the_empty_list_teaches_the_next_step(operator: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+class Found:
+    path = "/home/me/my sessions/a.jsonl"
+    title = "<b>mine</b>"
+    modified = 0.0
+
+
+class Stagehand:
+    """Stands in for the demo's replay and for what is found on this machine."""
+
+    def __init__(self) -> None:
+        self.running = False
+        self.pace = 1.2
+        self.started: list[float | None] = []
+        self.read: list[str] = []
+
+    def hooks(self) -> dict[str, Any]:
+        return {
+            "start_demo": lambda pace, _: self.started.append(pace),
+            "demo_runs": lambda _: self.running,
+            "get_pace": lambda _: self.pace,
+            "set_pace": lambda _, pace: setattr(self, "pace", pace),
+            "discover": lambda: [Found()],
+            "read_transcript": lambda path: not self.read.append(path),
+        }
+
+
+@pytest.fixture
+def stagehand(monkeypatch: pytest.MonkeyPatch) -> Stagehand:
+    found = Stagehand()
+    monkeypatch.setattr(offers, "hook", found.hooks().get)
+    offers.forget()
+    return found
+
+
+@pytest.fixture
+def owner(operator: Client) -> Client:
+    """An operator of the default project: who runs this server."""
+    person("ann", project="default")
+    return operator
+
+
+def test_the_empty_list_teaches_the_next_step(owner: Client, stagehand: Stagehand) -> None:
     """Commands to paste, a button that starts the demo, the user's own sessions where there are some."""
-    from inspector import views
-
-    started: list[int] = []
-
-    class Found:
-        path = "/home/me/my sessions/a.jsonl"
-        title = "<b>mine</b>"
-
-    hooks: dict[str, Any] = {
-        "CLAWWEB_START_DEMO": lambda *_: started.append(1),
-        "CLAWWEB_DISCOVER": lambda: [Found()],
-    }
-    monkeypatch.setattr(views, "hook", hooks.get)
-    content = get(operator, "/")
+    content = get(owner, "/")
     assert "python manage.py demo" in content
     assert "python manage.py watch FILE" in content
     assert "python manage.py watch &#x27;/home/me/my sessions/a.jsonl&#x27;" in content
     assert "<b>mine</b>" not in content
-    assert operator.post("/demo/").status_code == 302
-    assert started == [1]
-    assert operator.get("/demo/").status_code == 405
+    assert owner.post("/demo/", {"pace": "0.6"}).status_code == 200
+    assert stagehand.started == [0.6]
+    assert owner.get("/demo/").status_code == 405
 
 
-def test_a_demo_that_does_not_start_says_why(operator: Client, monkeypatch: pytest.MonkeyPatch) -> None:
-    from inspector import views
+def test_the_demo_is_at_hand_beside_sessions_too(owner: Client, stagehand: Stagehand) -> None:
+    """Its button, and while it runs its pace, which is changed by the same control."""
+    small()
+    content = get(owner, "/")
+    assert "Replay the demo" in content
+    assert 'value="1.2" selected' in content
+    assert "1 Claude Code session found on this machine" in content
+    stagehand.running = True
+    content = get(owner, "/")
+    assert "is being replayed" in content
+    assert "Replay the demo" not in content
+    answer = owner.post("/demo/", {"pace": "0.2"}).content.decode()
+    assert stagehand.pace == 0.2
+    assert 'value="0.2" selected' in answer
+    assert stagehand.started == []
+    assert "must be one of" in owner.post("/demo/", {"pace": "0"}).content.decode()
 
+
+def test_viewers_see_neither_demo_nor_paths(viewer: Client, operator: Client, stagehand: Stagehand) -> None:
+    """Nor do operators of another project: paths are those of the server's user."""
+    person("bob", role="viewer", project="default")
+    for _ in range(2):  # without and with sessions
+        for client in (viewer, operator):
+            content = get(client, "/")
+            assert "/home/me" not in content
+            assert "Replay the demo" not in content
+            assert client.post("/demo/", {"pace": "1.2"}).status_code == 403
+            assert client.post("/transcripts/", {"file": "x"}).status_code == 403
+        small()
+    assert stagehand.started == []
+    assert stagehand.read == []
+
+
+def test_only_what_was_found_is_read(owner: Client, stagehand: Stagehand) -> None:
+    """By the key that the list gave it: a path is not a key."""
+    (key,) = re.findall(r'name="file" value="([\w-]+)"', get(owner, "/"))
+    assert owner.post("/transcripts/", {"file": "/etc/passwd"}).status_code == 422
+    assert owner.post("/transcripts/", {"file": Found.path}).status_code == 422
+    assert stagehand.read == []
+    assert "Reading" in owner.post("/transcripts/", {"file": key}).content.decode()
+    assert stagehand.read == [Found.path]
+
+
+def test_a_demo_that_does_not_start_says_why(
+    owner: Client, stagehand: Stagehand, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def broken(*_: object) -> None:
         raise OSError("no space left")
 
-    monkeypatch.setattr(views, "hook", {"CLAWWEB_START_DEMO": broken}.get)
-    response = operator.post("/demo/")
-    assert "no space left" in response.content.decode()
+    monkeypatch.setattr(offers, "hook", {**stagehand.hooks(), "start_demo": broken}.get)
+    assert "no space left" in owner.post("/demo/").content.decode()
+
+
+def test_every_hook_is_there() -> None:
+    assert all(callable(offers.hook(name)) for name in offers.HOOKS)
 
 
 def test_the_list_searches_filters_and_sorts(operator: Client) -> None:

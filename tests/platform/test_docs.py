@@ -13,11 +13,9 @@ GLOSSARY = (ROOT / "docs" / "glossary.md").read_text("utf-8")
 #: Set by `up` for its own parts, or names of settings that no variable sets.
 INTERNAL = {
     "CLAWWEB_DEBUG",
-    "CLAWWEB_DISCOVER",
     "CLAWWEB_LISTEN_FD",
     "CLAWWEB_READY_FILE",
     "CLAWWEB_REDIS_URL",
-    "CLAWWEB_START_DEMO",
     "CLAWWEB_STREAM_KEY",
     "CLAWWEB_URL",
 }
