@@ -21,6 +21,7 @@ from inspector.queries import PARTS, Look, Picture, SessionsLook
 from inspector.templatetags.claw import dom_id
 from memory import store
 from memory.core.errors import EventError
+from memory.core.types import reach
 from memory.store import NewEvent, SessionRow, StoreError
 
 log = logging.getLogger(__name__)
@@ -168,7 +169,7 @@ def _ask(found: Picture, name: str, asked: QueryDict) -> HttpResponse:
     from memory import dryrun
 
     dry = dryrun.try_act(row.id, f"operator_{name}", body)
-    how = act_panel.reach(row.mode, name)
+    how = reach(row.mode, name)
     context = {
         "act": name,
         "page_id": page.page_id.encode("utf-8", "replace").decode(),

@@ -7,12 +7,11 @@ import uuid
 from dataclasses import dataclass
 from typing import Any, Final
 
-from memory.core.types import Fidelity
+from memory.core.types import Fidelity, reach
 from memory.models import Session
 from memory.store.append import session_pk
 from memory.store.cache import Shelf
 from memory.store.errors import BadEvent, UnknownSession
-from memory.store.project import REACH
 
 KEPT: Final = 8  # states of sessions kept warm in this process
 
@@ -75,7 +74,7 @@ def try_act(session_id: str, kind: str, body: dict[str, Any], actor: str = "oper
         changes=tuple((page_id, before, after) for page_id, before, after in tried.changes),
         floor_tokens=tried.floor_tokens,
         insufficient_by=tried.insufficient_by,
-        reach=REACH.get(mode, "shadow"),
+        reach=reach(mode, kind),
         applied_seq=warm.seq,
     )
 

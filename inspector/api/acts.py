@@ -15,7 +15,7 @@ from inspector.api.events import refusals
 from inspector.api.waiting import watching
 from inspector.schemas import MAX_SEQ, MAX_WAIT_MS, ActIn, ActList, ActOut, Cost, plain
 from memory import store
-from memory.core.types import Mode
+from memory.core.types import reach
 from memory.store.rows import ActRow, NewEvent
 
 router = Router(tags=["acts"])
@@ -29,7 +29,6 @@ OWN_FIELDS: dict[str, tuple[str, ...]] = {
     "restore": ("version",),
     "undo": ("act_seq",),
 }
-REACH = {Mode.ENFORCED.value: "enforced", Mode.INJECTED.value: "injected", Mode.OBSERVED.value: "shadow"}
 
 
 def event_body(act: ActIn) -> dict[str, Any]:
@@ -92,15 +91,15 @@ def _settled(session_id: str, seq: int) -> ActRow | None:
 
 def _act_json(row: ActRow, mode: str) -> dict[str, Any]:
     """The row; one that no worker has seen yet has the reach that its session has."""
-    return {**plain(row), "reach": row.reach or REACH[mode]}
+    return {**plain(row), "reach": row.reach or reach(mode, row.kind)}
 
 
 def _pending(seq: int, kind: str, body: dict[str, Any], actor: str, mode: str) -> dict[str, Any]:
     """The act as it was logged, before a worker saw it."""
     return {
         "seq": seq, "kind": kind, "actor": actor, "page_ids": body.get("page_ids", []), "state": "pending",
-        "why": "", "reach": REACH[mode], "turn": None, "receipt": "", "receipt_turn": None, "receipt_how": "",
-        "reason": body.get("reason", ""), "at": "",
+        "why": "", "reach": reach(mode, kind), "turn": None, "receipt": "", "receipt_turn": None,
+        "receipt_how": "", "reason": body.get("reason", ""), "at": "",
     }  # fmt: skip
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from inspector.queries import Picture
 from memory.core.outcomes import PageView
-from memory.core.types import DEFAULT_MIN, DEFAULT_PIN, Fidelity, Pin
+from memory.core.types import DEFAULT_MIN, DEFAULT_PIN, Fidelity, Pin, reach
 from memory.safe import one_line
 from memory.store import ActRow
 
@@ -24,16 +24,6 @@ PAST = {
     "restore": "restored",
     "undo": "taken back",
 }
-
-
-def reach(mode: str, act: str) -> str:
-    """How far an act goes in a session of this mode. A harness that we only add text to cannot be made to
-    leave something out."""
-    if mode == "enforced":
-        return "enforced"
-    if mode == "injected" and act in ("pin", "restore"):
-        return "injected"
-    return "shadow"
 
 
 def buttons(picture: Picture) -> list[dict[str, Any]]:
@@ -85,7 +75,7 @@ def told(act: ActRow, picture: Picture) -> dict[str, Any]:
         at = f" at turn {act.turn:,}" if act.turn else ""
         text, tone, mark = f"{PAST.get(kind, kind)}{at} by {who}", "good", "✓"
     receipt = ""
-    if act.state == "applied" and act.reach != "shadow":
+    if act.state == "applied" and (act.reach or reach(picture.session.mode, act.kind)) != "shadow":
         receipt, tone, mark = _receipt(act, tone, mark)
     elif act.state == "applied":
         receipt = "shadow only: no prompt was changed"

@@ -23,7 +23,7 @@ from memory.core.outcomes import Outcome
 from memory.core.pages import Page
 from memory.core.selector import UNLIMITED
 from memory.core.state import Changing, SideState, State, outcome
-from memory.core.types import DEGRADATION_PATH, ChangeReason, Fidelity, Mode, PageStatus, Pin, Side
+from memory.core.types import DEGRADATION_PATH, ChangeReason, Fidelity, Mode, PageStatus, Pin, Side, reach
 
 Act = OperatorPin | OperatorUnpin | OperatorDemote | OperatorRestore
 Values = dict[str, Any]
@@ -31,9 +31,6 @@ Values = dict[str, Any]
 
 class Refused(Exception):
     """An event or act that cannot be applied, with the reason; raised before anything is changed."""
-
-
-REACH = {Mode.ENFORCED: "enforced", Mode.INJECTED: "injected", Mode.OBSERVED: "shadow"}
 
 
 def values(page: Page) -> Values:
@@ -268,7 +265,7 @@ def _tell(state: State, act: dict[str, Any], **extra: Any) -> list[Outcome]:
         "reason": act["why"] or act["reason"],
         "before": act["before"],
         "after": act["after"],
-        "reach": REACH[state.mode],
+        "reach": reach(state.mode, act["act"]),
         "actor": act["actor"],
         "page_ids": act["page_ids"],
     }
@@ -386,7 +383,7 @@ def _put_back(state: State, act: dict[str, Any], page: Page) -> list[Outcome]:
 
 def _wants_receipt(state: State, body: Act) -> bool:
     """Only what a prompt can show, and only where our word reaches the prompt."""
-    if state.mode is Mode.OBSERVED or isinstance(body, OperatorUnpin):
+    if reach(state.mode, body.KIND) == "shadow" or isinstance(body, OperatorUnpin):
         return False
     return not (isinstance(body, OperatorPin) and body.pin is not Pin.HARD)
 

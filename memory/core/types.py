@@ -60,6 +60,21 @@ class Mode(StrEnum):
     OBSERVED = "observed"  # we only read
 
 
+_INJECTABLE: Final = ("pin", "restore")
+
+
+def reach(mode: str, act: str) -> str:
+    """How far an operator's act goes in a session of this mode: enforced, injected, or shadow (it shows what
+    it would have done). ``act``: with or without ``operator_``.
+
+    A harness that we only add text to cannot be made to leave something out.
+    """
+    if mode == Mode.ENFORCED:
+        return "enforced"
+    injected = mode == Mode.INJECTED and act.removeprefix("operator_") in _INJECTABLE
+    return "injected" if injected else "shadow"
+
+
 class Side(StrEnum):
     """Which of the two computations over one log a fact belongs to; they are never mixed."""
 

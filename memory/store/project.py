@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from memory import core
 from memory.core.outcomes import Outcome, PageView
-from memory.core.types import Side
+from memory.core.types import Side, reach
 from memory.models import Act, Event, EventOutcomes, JournalEntry, LedgerEntry, Page, PageText, Prompt, Turn
 from memory.prompt import Rendered
 from memory.safe import one_line
@@ -17,7 +17,6 @@ from memory.store.pack import canonical, pack
 from memory.store.reads import TEXT_KINDS
 from memory.store.views import dump_view
 
-REACH: Final = {"enforced": "enforced", "injected": "injected", "observed": "shadow"}
 #: Verdicts on a demand: a later one of the same turn and page replaces them (``amends``).
 VERDICTS: Final = ("refetch", "page_in")
 _JOURNAL_LINES: Final = {"rejected": "parked", "lost": "lost"}
@@ -218,7 +217,7 @@ class Projection:
             kind=row.kind,
             actor=row.actor,
             page_ids=json.dumps(body.get("page_ids", [])),
-            reach=REACH.get(self.mode, "shadow"),
+            reach=reach(self.mode, row.kind),
             reason=one_line(str(body.get("reason", "")), 400),
             state="pending" if rejected is None else "refused",
             why=one_line(rejected or "", 400),

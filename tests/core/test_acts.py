@@ -64,6 +64,14 @@ def test_injected_receipts_are_told() -> None:
     assert (seen.kind, seen.data["state"], seen.data["how"]) == ("receipt", "seen", "line 7")
 
 
+def test_a_demotion_of_an_injected_session_is_shadow_only() -> None:
+    """We can add to its prompt, not take away: no receipt is due for what nobody can keep."""
+    session = session_of_three(mode="injected")
+    assert act(session, "demote", page_ids=["a"]).data["reach"] == "shadow"
+    assert session.state.due == []
+    assert act(session, "restore", page_ids=["a"]).data["reach"] == "injected"
+
+
 def test_demote_caps_and_restore_lifts() -> None:
     session = session_of_three(1000)
     act(session, "demote", page_ids=["a", "b"])

@@ -202,17 +202,34 @@ def test_rejected_events_are_counted_where_one_sees_them() -> None:
     assert any("rejected" in n["text"] for n in head.notices(look_at(session())))
 
 
+@pytest.mark.django_db
 @pytest.mark.parametrize(
     ("mode", "act", "words"),
     [
         ("enforced", "demote", "enforced"),
         ("injected", "pin", "injected"),
+        ("injected", "restore", "injected"),
         ("injected", "demote", "shadow"),
         ("observed", "pin", "shadow"),
     ],
 )
-def test_reach_never_promises_more_than_the_harness_allows(mode: str, act: str, words: str) -> None:
-    assert acts.reach(mode, act) == words
+def test_reach_is_the_same_wherever_it_is_told(mode: str, act: str, words: str) -> None:
+    """On the button, by the dry run, on the stored act; never more than the harness allows."""
+    from memory import dryrun
+
+    ask = NewEvent("prompt_requested" if mode == "enforced" else "prompt_observed", {"request_id": "r"})
+    started = {"harness": "mine", "mode": mode, "budget": 600}
+    session_id = session(f"{mode}-{act}", [page("p", "text " * 50), ask], mode=mode, started=started)
+    found = look_at(session_id, Look(page="p"))
+    (button,) = [b for b in acts.buttons(found) if b["act"] == act]
+    assert button["reach"] == acts.REACH_WORDS[words]
+    body = acts.body(act, view("p"), "", "", None)
+    assert dryrun.try_act(session_id, f"operator_{act}", body).reach == words
+    add(session_id, [NewEvent(f"operator_{act}", body)])
+    (stored,) = store.acts(session_id)
+    assert (stored.reach, stored.receipt) == (words, "" if words == "shadow" else "due")
+    if words == "shadow":
+        assert acts.told(stored, found)["receipt"] == "shadow only: no prompt was changed"
 
 
 ACT = ActRow(
