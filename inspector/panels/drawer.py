@@ -32,7 +32,7 @@ REASONS = {
 
 def why(side: SideView, prompt_seq: int = 0) -> str:
     if is_pending(side, prompt_seq):
-        return "came after the last prompt: in none yet, the next one takes it up"
+        return "came after the last prompt: in none yet; the next one, if there is one, takes it up"
     words = REASONS.get(side.reason, side.reason)
     return f"{words}, since turn {side.since_turn:,}" if side.reason else words
 

@@ -14,6 +14,7 @@ from memory.safe import one_line
 
 TYPES = tuple(t.value for t in PageType)
 THIN = 0.0012  # share of the bar below which pages of one type are drawn together
+FAR = 0.55  # a floor that begins further right has its label at its end, and the limit's below it
 LABEL = 0.028  # share below which a cell carries no label
 
 
@@ -92,17 +93,29 @@ def merge_thin(pieces: list[Piece], scale: int) -> list[Piece]:
     return found
 
 
+UNSEEN_WORDS = {
+    "first_prompt": "stood there at the first prompt (system prompt, tools, instructions)",
+    "since": "came since (message frames, reminders, files attached again, the tokenizer's difference)",
+}
+
+
+def unseen_words(view: SessionView) -> str:
+    """What the unseen tokens are, as far as it is known; '' where nothing is unseen."""
+    if not view.unseen_tokens:
+        return ""
+    named = [(name, n) for name, n in sorted(view.unseen_items.items()) if n]
+    named.sort(key=lambda item: item[0] in UNSEEN_WORDS)  # what the sender named comes first
+    items = [f"{n:,} {UNSEEN_WORDS.get(name) or one_line(name.replace('_', ' '), 80)}" for name, n in named]
+    return f"unseen {view.unseen_tokens:,}" + (f": {', '.join(items)}" if items else " tokens")
+
+
 def pieces(view: SessionView, totals: SideTotals, side: str, pages: list[PageView]) -> list[Piece]:
     """Everything in the window, left to right, with what we do not see first."""
     shown = page_pieces(pages, side)
     found = []
     if view.unseen_tokens:
-        named = sorted((one_line(name.replace("_", " "), 80), n) for name, n in view.unseen_items.items())
-        items = ", ".join(f"{name} {n:,}" for name, n in named)
-        where = "in the prompt by its recorded size, but in no record" + (f": {items}" if items else "")
-        found.append(
-            Piece("unseen", view.unseen_tokens, "unseen", f"unseen {view.unseen_tokens:,} tokens · {where}")
-        )
+        title = f"{unseen_words(view)} · in the prompt by its recorded size, but in no record"
+        found.append(Piece("unseen", view.unseen_tokens, "unseen", title))
     if view.fixed_tokens:
         title = f"{view.fixed_tokens:,} tokens that the harness adds beside our pages"
         found.append(Piece("unseen", view.fixed_tokens, "harness", title))
@@ -193,6 +206,7 @@ def bar(picture: Picture, side: str) -> dict[str, Any] | None:
         "kept_labelled": kept / scale >= 0.08,
         "floor": floor,
         "floor_x": percent(start / scale),
+        "floor_far": start / scale > FAR,
         "floor_end": percent(min(1.0, (start + floor) / scale)),
         "floor_over": limit is not None and start + floor > limit,
         "limit": limit,
@@ -219,4 +233,5 @@ def context(picture: Picture) -> dict[str, Any]:
         "turn": picture.turn,
         "legend": [(name, LETTERS[name]) for name in TYPES],
         "both": len(bars) > 1,
+        "unseen": unseen_words(picture.session.view) if picture.session.view and picture.turn else "",
     }

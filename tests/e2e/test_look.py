@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from memory.client import event
 from tests.e2e.conftest import FILE, RULE, Stage
 from tests.e2e.test_live import until
 
@@ -43,6 +44,41 @@ def test_no_sideways_scrolling(stage: Stage, open_page: Callable[..., Any], widt
         shoot(page, f"{name}-{theme}-{width}")
     assert page.evaluate("window.hacked") is None
     assert stage.errors == []
+
+
+OVERLAPS = """() => {
+  const found = [], texts = [...document.querySelectorAll('#map svg.map > text')].map((t) => [t, t.getBoundingClientRect()]);
+  for (const [i, [a, ra]] of texts.entries()) {
+    if (ra.left < 0 || ra.right > innerWidth) found.push('cut: ' + a.textContent.trim());
+    for (const [b, rb] of texts.slice(i + 1)) {
+      if (ra.left < rb.right && rb.left < ra.right && ra.top < rb.bottom - 2 && rb.top < ra.bottom - 2) {
+        found.push(a.textContent.trim() + ' | ' + b.textContent.trim());
+      }
+    }
+  }
+  return found;
+}"""  # noqa: E501
+
+
+@pytest.mark.parametrize("width", [1440, 390])
+@pytest.mark.parametrize("unseen", [400_000, 1_700_000])
+def test_labels_under_the_map_do_not_overlap(
+    stage: Stage, open_page: Callable[..., Any], width: int, unseen: int
+) -> None:
+    """Long numbers, a floor at the left and one at the right."""
+    started = {"policy": "clawvm", "window": 2_000_000, "window_source": "configured"}
+    session = stage.claw.session("wide", harness="test-agent", mode="observed", started=started)
+    rules = {"page_id": "rules", "type": "bootstrap", "provenance": {"kind": "file", "ref": "r"}}
+    session.append(
+        [
+            event("page_created", page={**rules, "text": RULE * 2_000}),
+            event("prompt_observed", request_id="o1", recorded_tokens=unseen + 30_000),
+        ]
+    )
+    page = open_page(f"/sessions/{session.id}/", viewport={"width": width, "height": 900})
+    until(page, "#map svg.map > text", "required floor")
+    assert page.evaluate(OVERLAPS) == []
+    shoot(page, f"labels-{unseen}-{width}")
 
 
 def test_the_theme_can_be_chosen_and_stays(stage: Stage, open_page: Callable[..., Any]) -> None:

@@ -58,6 +58,31 @@ def test_thin_neighbours_of_one_type_are_drawn_together_and_counted() -> None:
     assert "1,000 small evidence pages" in merged[0].title
 
 
+def test_the_unseen_is_told_in_words_where_it_is_known() -> None:
+    """The parts that the core tells apart, after what the sender named."""
+    seen: Any = SimpleNamespace(
+        unseen_tokens=24_080, unseen_items={"first_prompt": 15_104, "since": 8_876, "web_search": 100}
+    )
+    assert window_map.unseen_words(seen) == (
+        "unseen 24,080: 100 web search, "
+        "15,104 stood there at the first prompt (system prompt, tools, instructions), "
+        "8,876 came since (message frames, reminders, files attached again, the tokenizer's difference)"
+    )
+    bare: Any = SimpleNamespace(unseen_tokens=7, unseen_items={})
+    assert window_map.unseen_words(bare) == "unseen 7 tokens"
+
+
+@pytest.mark.django_db
+def test_the_unseen_stands_under_the_map_and_in_its_cell() -> None:
+    events = [page("p", "text"), NewEvent("prompt_observed", {"request_id": "o", "recorded_tokens": 900})]
+    started = {"harness": "mine", "mode": "observed", "policy": "observed", "window": 2_000}
+    found = look_at(session("unseen", events, mode="observed", started=started))
+    words = window_map.context(found)["unseen"]
+    assert "stood there at the first prompt" in words
+    (bar,) = window_map.context(found)["bars"]
+    assert bar["cells"][0].title.startswith(words)
+
+
 def test_what_is_absent_has_no_cell() -> None:
     assert window_map.page_pieces([view(primary=side(Fidelity.ABSENT, 0))], "primary") == []
 
