@@ -13,9 +13,11 @@ from celery.signals import setup_logging, worker_init, worker_ready
 from django.conf import settings
 from kombu import Queue
 
+from clawweb import broker
 from clawweb.env import broker_url
 from memory import stream
 
+broker.install()
 app = Celery("clawweb", set_as_current=True)
 
 DRAIN_QUEUES = [f"drain.{n}" for n in range(settings.CLAWWEB_DRAIN_QUEUES)]

@@ -21,8 +21,9 @@ Cursors = tuple[int, int]
 class Sweeper:
     """Sweeps on a thread of its own. A session is taken up when it made no progress since the last sweep.
 
-    The first sweep takes up whatever is pending. The queue gets the session if the broker is there; else the
-    sweeper drains it itself. A session whose drain keeps failing is tried less and less often.
+    The first sweep takes up whatever is pending. The queue gets the session if the broker is there; else, or
+    if that did not help, the sweeper drains it itself. A session whose drain keeps failing is tried less and
+    less often.
     """
 
     def __init__(self, every_seconds: float = EVERY_SECONDS) -> None:
@@ -79,13 +80,13 @@ class Sweeper:
             wait = min(self._every * 2**tries, MAX_BACKOFF_SECONDS) if tries else 0.0
             self._stuck[session_id] = (tries + 1, now + wait)
             taken.append(session_id)
-            self._take_up(session_id)
+            self._take_up(session_id, queue=not tries)
         return taken
 
-    def _take_up(self, session_id: str) -> None:
+    def _take_up(self, session_id: str, *, queue: bool) -> None:
         from memory import tasks
 
-        if tasks.send_drain(session_id):
+        if tasks.send_drain(session_id) and queue:
             return
         try:
             tasks.drain_now(session_id)

@@ -75,9 +75,11 @@ def session_events(turns: int, seed: int = 1) -> list[NewEvent]:
     return events
 
 
-def undisturbed(events: list[NewEvent], started: dict[str, Any] | None = None) -> dict[str, list[bytes]]:
+def undisturbed(
+    events: list[NewEvent], started: dict[str, Any] | None = None, operator: str = "harness"
+) -> dict[str, list[bytes]]:
     """The traces (side → lines) of these events folded by the core alone: no rows, no batches, no
-    processes.
+    processes. ``operator``: who acts.
     """
     from memory import core
     from memory.complete import complete
@@ -87,7 +89,8 @@ def undisturbed(events: list[NewEvent], started: dict[str, Any] | None = None) -
     for seq, item in enumerate([NewEvent("session_started", started or STARTED), *events], 1):
         assert isinstance(item.body, dict)
         body = core.decode_body(item.kind, complete(item.kind, item.body))
-        for told in core.step(state, core.Event(seq, body)):
+        actor = operator if item.kind.startswith("operator_") else "harness"
+        for told in core.step(state, core.Event(seq, body, actor)):
             if told.kind == "turn":
                 lines[told.side.value].append(told.data["record"].encode("ascii"))
     return {side: [core.trace_head(state), *found] for side, found in lines.items()}

@@ -6,8 +6,10 @@ import socket
 import time
 from collections.abc import Iterator
 from typing import Any
+from unittest import mock
 
 import pytest
+from kombu.transport import redis, virtual
 
 from clawweb.celery import app
 from memory import store, sweeper, tasks
@@ -115,6 +117,33 @@ def test_without_a_broker_the_sweeper_drains(pending: str, monkeypatch: pytest.M
     assert row is not None
     assert row.pending == 0
     assert made.sweep() == []
+
+
+def test_what_the_queue_does_not_do_the_sweeper_does(pending: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A broker that takes tasks which nobody gets."""
+    calls = Calls(monkeypatch, broker=True)
+    now = [0.0]
+    monkeypatch.setattr(sweeper.time, "monotonic", lambda: now[0])
+    made = sweeper.Sweeper(every_seconds=3.0)
+    for _ in range(3):
+        made.sweep()
+        now[0] += 3.0
+    assert calls.drained == [pending]
+    row = store.session_row(pending)
+    assert row is not None and row.pending == 0
+
+
+def test_a_message_whose_acknowledgement_failed_blocks_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: Any) -> None:
+        raise ConnectionError("the broker was killed")
+
+    qos = redis.Channel.QoS(mock.Mock(), prefetch_count=1)
+    virtual.QoS.append(qos, mock.Mock(), "tag")
+    assert not qos.can_consume()
+    monkeypatch.setattr(redis.QoS, "ack", fail)
+    with pytest.raises(ConnectionError):
+        qos.ack("tag")
+    assert qos.can_consume()
 
 
 def test_what_makes_progress_is_left_alone(pending: str, monkeypatch: pytest.MonkeyPatch) -> None:
