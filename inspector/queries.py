@@ -12,7 +12,7 @@ from django.http import QueryDict
 from memory import store
 from memory.core.outcomes import SideTotals
 from memory.core.types import PageType, Pin
-from memory.store import ActRow, Entry, LedgerRow, PageRow, PageVersion, SessionRow
+from memory.store import ActRow, Entry, LedgerRun, PageRow, PageVersion, SessionRow
 
 SIDES = ("primary", "shadow", "both")
 SORTS = ("order", "changed", "type", "title", "tokens", "full", "demand", "faults")
@@ -34,6 +34,7 @@ WINDOW = 200  # rows of the page table that the server keeps live; "show more" a
 MAX_WINDOW = 5_000
 LEDGER_WINDOW = 50
 MAX_LEDGER = 1_000
+READ_PER_LINE = 20  # rows read at most for a line that stands for many
 TALK_TURNS = 20
 MAX_TALK_TURNS = 400
 MAP_PAGES = 600  # live pages read for the map and the held line
@@ -145,9 +146,11 @@ class Picture:
     page: PageRow | None = None
     texts: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     versions: list[PageVersion] = field(default_factory=list)
-    page_faults: list[LedgerRow] = field(default_factory=list)
+    page_faults: list[LedgerRun] = field(default_factory=list)
     acts: list[ActRow] = field(default_factory=list)
-    ledger: list[LedgerRow] = field(default_factory=list)
+    ledger: list[LedgerRun] = field(default_factory=list)
+    ledger_more: bool = False  # there may be older lines
+    fault_pages: Mapping[str, Mapping[str, int]] = field(default_factory=dict)  # side → kind → pages
     talk: list[Entry] = field(default_factory=list)
 
     @property
@@ -173,10 +176,16 @@ def picture(session: SessionRow, look: Look, parts: Collection[str], role: str =
         found.live_pages, found.live_total = store.pages(
             session.id, side=found.look.first_side, sort="order", status="live", limit=MAP_PAGES
         )
+    if "head" in parts:
+        found.fault_pages = {
+            side: store.fault_pages(session.id, side)
+            for side in found.look.sides
+            if (totals := found.totals(side)) is not None and any(totals.faults.values())
+        }
     if "table" in parts:
         found.rows, found.rows_total = _table(session.id, found.look)
     if "ledger" in parts:
-        found.ledger = _ledger(session.id, found.look)
+        found.ledger, found.ledger_more = _ledger(session.id, found.look)
     if found.look.page and "drawer" in parts:
         _drawer(found)
     if found.look.talk and "talk" in parts:
@@ -200,12 +209,17 @@ def _table(session_id: str, look: Look) -> tuple[list[PageRow], int]:
     )
 
 
-def _ledger(session_id: str, look: Look) -> list[LedgerRow]:
+def _ledger(session_id: str, look: Look) -> tuple[list[LedgerRun], bool]:
     kinds = LEDGER_KINDS.get(look.kind, ())
-    lines: list[LedgerRow] = []
+    lines: list[LedgerRun] = []
+    more = False
     for side in look.sides:
-        lines += store.ledger(session_id, side=side, kinds=kinds, limit=look.old)
-    return sorted(lines, key=lambda line: (line.seq, line.idx), reverse=True)[: look.old]
+        found, older = store.ledger_runs(
+            session_id, side=side, kinds=kinds, limit=look.old, read_limit=look.old * READ_PER_LINE
+        )
+        lines, more = lines + found, more or older
+    lines.sort(key=lambda line: (line.row.seq, line.row.idx), reverse=True)
+    return lines[: look.old], more or len(lines) > look.old
 
 
 def _drawer(found: Picture) -> None:
@@ -217,7 +231,7 @@ def _drawer(found: Picture) -> None:
     found.versions = store.page_versions(session_id, look.page)
     found.acts = store.acts(session_id, look.page, limit=8)
     for side in look.sides:
-        found.page_faults += store.ledger(session_id, side=side, page_id=look.page, limit=20)
+        found.page_faults += store.ledger_runs(session_id, side=side, page_id=look.page, limit=20)[0]
 
 
 # The list of sessions

@@ -103,7 +103,7 @@ def row_items(found: Picture) -> list[tuple[str, str]]:
 
 
 def line_items(found: Picture) -> list[tuple[str, str]]:
-    lines = [ledger.line(row, found.look) for row in found.ledger]
+    lines = [ledger.line(run, found.look) for run in found.ledger]
     return [(line["id"], compact("line", {"line": line})) for line in lines]
 
 
@@ -239,13 +239,21 @@ class Known:
     def _grow(
         self, name: str, mode: str, items: list[tuple[str, str]], old: dict[str, int], new: dict[str, int]
     ) -> list[str]:
-        """New lines at the head or at the end; lines that left the window stay where they are."""
-        found = changed(items, old, new)
-        fresh = "".join(content for item_id, content in items if item_id not in old)
-        if fresh:
-            found.append(partial(name, "afterbegin" if mode == "head" else "beforeend", fresh))
+        """New lines at the head or at the end; lines that left the window stay where they are.
+
+        A line at the head that grew stood further down before: it is taken out and put in front.
+        """
         self.lists[name] = new
-        return found
+        if mode == "tail":
+            fresh = "".join(content for item_id, content in items if item_id not in old)
+            return changed(items, old, new) + ([partial(name, "beforeend", fresh)] if fresh else [])
+        known = (n for n, (item_id, _) in enumerate(items) if old.get(item_id) == new[item_id])
+        front = items[: next(known, len(items))]
+        moved = [item_id for item_id, _ in front if item_id in old]
+        found = [partial(item_id, "delete") for item_id in moved]
+        found += changed(items[len(front) :], old, new)
+        fresh = "".join(content for _, content in front)
+        return [*found, partial(name, "afterbegin", fresh)] if fresh else found
 
 
 def changed(items: list[tuple[str, str]], old: dict[str, int], new: dict[str, int]) -> list[str]:

@@ -101,7 +101,7 @@ def context(picture: Picture) -> dict[str, Any]:
         ],
         "versions": list(reversed(picture.versions))[:20],
         "version_count": len(picture.versions),
-        "faults": [line(row, look) for row in picture.page_faults],
+        "faults": [line(run, look) for run in picture.page_faults],
         "session": picture.session,
         "buttons": act_panel.buttons(picture),
         "act_log": [act_panel.told(a, picture) for a in picture.acts],

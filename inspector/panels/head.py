@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -72,10 +73,24 @@ def token_figure(view: SessionView, side: str) -> Figure:
 
 def fault_figure(totals: SideTotals) -> Figure:
     exact, inferred = sum(totals.faults.values()), sum(totals.faults_inferred.values())
-    kinds = ", ".join(f"{n} {kind.replace('_', ' ')}" for kind, n in sorted(totals.faults.items()) if n)
+    kinds = ", ".join(f"{n:,} {kind}" for kind, n in sorted(totals.faults.items()) if n)
     title = "policy-controllable faults that the record itself proves" + (f": {kinds}" if kinds else "")
     beside = f"+{inferred:,} inferred" if inferred else ""
     return Figure(exact, "faults, exact", title, "bad" if exact else "", beside)
+
+
+def fault_split(totals: SideTotals, pages: Mapping[str, int]) -> str:
+    """The exact faults by kind, most first: "30 faults, exact: 12 refetch (7 pages), …"; '' without any."""
+    kinds = sorted(((n, kind) for kind, n in totals.faults.items() if n), key=lambda k: (-k[0], k[1]))
+    if not kinds:
+        return ""
+    told = []
+    for n, kind in kinds:
+        hit = pages.get(kind, 0)
+        told.append(f"{n:,} {kind}" + (f" ({_count(hit, 'page')})" if hit and hit != n else ""))
+    inferred = sum(totals.faults_inferred.values())
+    beside = f"; inferred beside them: {inferred:,}" if inferred else ""
+    return f"{_count(sum(n for n, _ in kinds), 'fault')}, exact: {', '.join(told)}{beside}"
 
 
 def insufficient_figure(totals: SideTotals) -> Figure:
@@ -159,6 +174,17 @@ def _insufficiency(picture: Picture, side: str, totals: SideTotals) -> str:
     return text + (f". Largest: {largest}" if largest else "")
 
 
+def splits(picture: Picture) -> list[tuple[str, str]]:
+    """(side, the faults by kind) of the shown sides that have any."""
+    found = []
+    for side in picture.look.sides:
+        totals = picture.totals(side)
+        words = fault_split(totals, picture.fault_pages.get(side, {})) if totals else ""
+        if words:
+            found.append((side, words))
+    return found
+
+
 def status(session: SessionRow) -> tuple[str, bool]:
     """The live indicator's words, and whether it is lit."""
     turn = session.view.turn if session.view else session.turn
@@ -190,6 +216,7 @@ def context(picture: Picture) -> dict[str, Any]:
         "lit": lit,
         "choices": choices,
         "figure_rows": [(s, figures(view, s, both=look.side == "both")) for s in look.sides] if view else [],
+        "splits": splits(picture),
         "compare": compare(view) if view else "",
         "notices": notices(picture),
         "turn": picture.turn,

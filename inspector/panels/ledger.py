@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from inspector.queries import LEDGER_KINDS, LEDGER_WINDOW, MAX_LEDGER, Look, Picture
-from memory.store import LedgerRow
+from memory.store import LedgerRow, LedgerRun
 
 FAULTS = frozenset(LEDGER_KINDS["faults"])
 LABELS = {
@@ -17,8 +17,14 @@ LABELS = {
 }
 
 
-def line_id(row: LedgerRow) -> str:
-    return f"l-{row.side[0]}-{row.seq}-{row.idx}"
+def line_id(run: LedgerRun) -> str:
+    """By where the run began, so that it keeps its id while it grows."""
+    return f"l-{run.row.side[0]}-{run.first_seq}-{run.first_idx}"
+
+
+def span(run: LedgerRun) -> str:
+    """The turns of a run of several, '' for a single line."""
+    return f"turns {run.first_turn:,}–{run.row.turn:,} · {run.count:,} prompts" if run.count > 1 else ""
 
 
 def tone(row: LedgerRow) -> str:
@@ -43,10 +49,13 @@ def certainty(row: LedgerRow) -> str:
     return ""
 
 
-def line(row: LedgerRow, look: Look) -> dict[str, Any]:
+def line(run: LedgerRun, look: Look) -> dict[str, Any]:
+    row = run.row
     return {
-        "id": line_id(row),
+        "id": line_id(run),
         "row": row,
+        "span": span(run),
+        "count": run.count,
         "name": name(row),
         "tone": tone(row),
         "certainty": certainty(row),
@@ -60,9 +69,9 @@ def line(row: LedgerRow, look: Look) -> dict[str, Any]:
 def context(picture: Picture) -> dict[str, Any]:
     look = picture.look
     older = min(look.old + LEDGER_WINDOW, MAX_LEDGER)
-    full = len(picture.ledger) >= look.old and older > look.old
+    full = picture.ledger_more and older > look.old
     return {
-        "lines": [line(row, look) for row in picture.ledger],
+        "lines": [line(run, look) for run in picture.ledger],
         "kinds": [
             {"kind": k, "label": v, "on": k == look.kind, "query": look.query(kind=k, old=LEDGER_WINDOW)}
             for k, v in LABELS.items()

@@ -53,6 +53,7 @@ from memory.store.rows import (
     Entry,
     JournalRow,
     LedgerRow,
+    LedgerRun,
     NewEvent,
     NewRecord,
     PageRow,
@@ -63,6 +64,7 @@ from memory.store.rows import (
     TokenInfo,
     TurnRow,
 )
+from memory.store.runs import fault_pages, ledger_runs
 from memory.store.views import is_pending
 
 __all__ = [
@@ -74,6 +76,7 @@ __all__ = [
     "EventConflict",
     "JournalRow",
     "LedgerRow",
+    "LedgerRun",
     "LimitExceeded",
     "NewEvent",
     "NewRecord",
@@ -100,11 +103,13 @@ __all__ = [
     "create_token",
     "ensure_operator",
     "ensure_project",
+    "fault_pages",
     "find_or_create_session",
     "find_session",
     "is_pending",
     "journal",
     "ledger",
+    "ledger_runs",
     "list_sessions",
     "max_record_bytes",
     "member_role",

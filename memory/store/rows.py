@@ -138,6 +138,19 @@ class LedgerRow:
     sentence: str
 
 
+@dataclass(slots=True)
+class LedgerRun:
+    """A line of the ledger that stands for ``count`` faults of following turns; ``row`` is the newest, and
+    ``first_…`` say where the oldest stands.
+    """
+
+    row: LedgerRow
+    first_seq: int
+    first_idx: int
+    first_turn: int
+    count: int
+
+
 @dataclass(frozen=True, slots=True)
 class TurnRow:
     """A turn of one side: ``numbers`` as in the ``prompt`` outcome, without its pages."""

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from inspector.panels import acts, conversation, drawer, head, held, ledger, table, window_map
-from inspector.queries import Look, Picture, picture
+from inspector.queries import LEDGER_KINDS, Look, Picture, picture
 from inspector.render import row_items
 from memory import store
 from memory.core.types import Fidelity, Pin
@@ -341,6 +341,55 @@ def test_the_ledger_is_newest_first_and_merges_both_sides() -> None:
     seqs = [line["row"].seq for line in ledger.context(found)["lines"]]
     assert seqs == sorted(seqs, reverse=True)
     assert {line["row"].side for line in ledger.context(found)["lines"]} == {"primary", "shadow"}
+
+
+def lossy(turns: int) -> str:
+    """A watched session whose two rules and a file a compaction drops, and so many prompts after it."""
+    events = [
+        page("rule:a", "Never push.", "constraint"),
+        page("rule:b", "Always test.", "constraint"),
+        page("read:f", "text"),
+        watched_prompt(1),
+        NewEvent("boundary", {"kind": "compaction", "trigger": "auto", "preserved": []}),
+    ]
+    for turn in range(2, turns + 2):
+        events += [
+            watched_prompt(turn),
+            NewEvent("demand_observed", {"page_id": "read:f", "fidelity": "full", "rule": "again"}),
+        ]
+    started = {"harness": "mine", "mode": "observed", "policy": "observed", "window": 4_000}
+    return session(f"lossy-{turns}", events, mode="observed", started=started)
+
+
+@pytest.mark.django_db
+def test_a_miss_that_every_prompt_repeats_is_one_line_with_its_span() -> None:
+    """Newest first, and the counts add up to what the store holds; other lines stay single."""
+    session_id = lossy(30)
+    found = look_at(session_id, Look(kind="faults"))
+    lines = ledger.context(found)["lines"]
+    pinned = [line for line in lines if line["name"] == "pinned_invariant_miss"]
+    assert [line["span"] for line in pinned] == ["turns 2–31 · 30 prompts"] * 2
+    stored = store.ledger(session_id, kinds=LEDGER_KINDS["faults"], limit=1_000)
+    assert sum(line["count"] for line in lines) == len(stored)
+    assert [line["row"].seq for line in lines] == sorted((line["row"].seq for line in lines), reverse=True)
+    totals = found.totals("primary")
+    assert totals is not None
+    assert totals.faults["pinned_invariant_miss"] == 60
+    assert "60 pinned_invariant_miss (2 pages)" in head.context(found)["splits"][0][1]
+
+
+@pytest.mark.django_db
+def test_a_run_is_whole_even_where_few_rows_are_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("memory.store.runs.BATCH", 10)
+    session_id = lossy(30)
+    runs, more = store.ledger_runs(session_id, kinds=["pinned_invariant_miss"], read_limit=12)
+    assert more
+    assert [(run.first_turn, run.count) for run in runs] == [(2, 30), (2, 30)]
+    ids = [ledger.line_id(run) for run in runs]
+    add(session_id, [watched_prompt(99)])
+    again, _ = store.ledger_runs(session_id, kinds=["pinned_invariant_miss"])
+    assert [ledger.line_id(run) for run in again] == ids  # a run keeps its id while it grows
+    assert [run.count for run in again] == [31, 31]
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ import threading
 from hypothesis import given
 from hypothesis import strategies as st
 
-from inspector.render import Fragments, Kept, Known
+from inspector.render import Fragments, Kept, Known, partial
 
 ids = st.lists(st.integers(0, 30), unique=True, max_size=12)
 
@@ -67,6 +67,18 @@ def test_the_ledger_grows_at_its_head_and_keeps_what_was_loaded() -> None:
         Fragments(2, 1, {}, {"lines": [("l3", "<li id=l3></li>"), ("l2", "<li id=l2></li>")]})
     )
     assert message == '<hx-partial hx-target="#lines" hx-swap="afterbegin"><li id=l3></li></hx-partial>'
+
+
+def test_a_line_that_grew_comes_to_the_front() -> None:
+    """The others stay; what grew is taken from its place."""
+    known = Known()
+    items = [("l3", "c"), ("l2", "b"), ("l1", "a")]
+    known.update(Fragments(1, 1, {}, {"lines": items}))
+    message = known.update(
+        Fragments(2, 1, {}, {"lines": [("l4", "d"), ("l2", "b+"), ("l3", "c"), ("l1", "a")]})
+    )
+    assert message == partial("l2", "delete") + partial("lines", "afterbegin", "db+")
+    assert known.update(Fragments(3, 1, {}, {"lines": [("l4", "d"), ("l2", "b+"), ("l3", "c")]})) == ""
 
 
 def test_a_panel_is_sent_when_it_changed() -> None:
