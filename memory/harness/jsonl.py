@@ -29,6 +29,8 @@ def decode_line(raw: bytes, truncated: bool = False) -> tuple[list[Any], str | N
         pass
     values: list[Any] = []
     position = _end_of_blank(text, 0)
+    if position == len(text) and "\0" in text:  # what a crashed machine leaves of a line
+        problem = problem or "no JSON: nothing but NUL bytes"
     while position < len(text):
         try:
             value, position = _decoder.raw_decode(text, position)

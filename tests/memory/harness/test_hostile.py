@@ -31,6 +31,7 @@ GOOD = b'{"type":"user","uuid":"u1","message":{"role":"user","content":"hello"}}
         (b"\x7fELF\x00\x01\x02\xff\xfe", 0, "not UTF-8"),
         (GOOD.replace(b"hello", b"he\xffllo"), 1, "not UTF-8"),
         (b"\x00\x00" + GOOD, 1, None),
+        (b"\x00" * 100, 0, "nothing but NUL"),
         (b"[" * 100_000, 0, "nested"),
         (b'{"a":' * 100_000, 0, "nested"),
     ],
