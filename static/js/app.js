@@ -108,10 +108,14 @@
     const box = $("#connection");
     if (box) { box.hidden = !words; box.textContent = words; }
   }
+  let missed = null; // the step that the server did not answer: done again when it is back
   document.addEventListener("htmx:ws:after:connection", (event) => {
     connection = event.detail.connection;
     say("");
     document.body.dataset.connected = "1";
+    const again = missed;
+    missed = null;
+    again?.();
   });
   document.addEventListener("htmx:ws:close", (event) => {
     delete document.body.dataset.connected;
@@ -120,6 +124,24 @@
     if (code === 4401) say("You are signed out: open a new sign-in link.");
     else if (code === 4404) say("This session cannot be seen any more.");
     else if (code !== 1000) say("Connection lost, retrying. What you see may be old.");
+  });
+  // A server that does not answer is no error of the page's: it says so, and a step of the view is done again later
+  document.addEventListener("htmx:before:request", (event) => {
+    const { ctx } = event.detail;
+    const ask = ctx.fetch;
+    ctx.fetch = async (...what) => {
+      try {
+        const answer = await ask(...what);
+        const text = await answer.text();
+        answer.text = async () => text;
+        return answer;
+      } catch (error) {
+        if (error.name === "AbortError") throw error;
+        if (ctx.sourceElement === view()) missed = () => htmx.ajax("GET", ctx.request.action, { source: view(), target: view(), swap: "none" });
+        say(ctx.sourceElement === view() ? "No answer yet, retrying. What you see may be old." : "No answer: this was not done. Try again when the connection is back.");
+        return new Response(null, { status: 204 });
+      }
+    };
   });
   document.addEventListener("htmx:after:swap", () => { markOpen(); showTurn(); ago(); });
   let toldFor = view()?.dataset.query;

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 
-from tests.e2e.conftest import FILE, RULE, Stage
+from memory.client import event
+from tests.e2e.conftest import DEADLINE_MS, FILE, RULE, Stage, shoot
 
 pytestmark = [pytest.mark.e2e, pytest.mark.integration]
-DEADLINE_MS = 20_000
 
 
 def until(page: Any, selector: str, words: str = "", **options: Any) -> Any:
@@ -88,26 +89,56 @@ def test_an_act_that_would_break_a_floor_is_refused_before_it_is_sent(
     assert stage.errors == []
 
 
-def test_it_reconnects_and_catches_up(stage: Stage, open_page: Callable[..., Any]) -> None:
-    """The web server is killed: the screen says so, comes back by itself and shows what it missed."""
-    agent = stage.agent("lost")
+def test_insufficiency_says_by_how_much_and_because_of_which_pages(
+    stage: Stage, open_page: Callable[..., Any]
+) -> None:
+    """A budget below the floor, by the API: the screen says so as it happens, and until it fits again."""
+    agent = stage.agent("tight", budget=300)
     agent.page("rules", "bootstrap", RULE, "House rules")
     agent.turn()
     page = open_page(agent.path)
+    until(page, "#status", "turn 1")
+    assert page.locator("#head [role=alert]").count() == 0
+    agent.page("long", "bootstrap", RULE * 60, "The long rules")
+    agent.turn()
+    notice = until(page, "#head [role=alert]", "insufficient by").inner_text()
+    needed, budget = (int(n.replace(",", "")) for n in re.findall(r"needs ([\d,]+) of ([\d,]+)", notice)[0])
+    assert budget == 300
+    assert f"insufficient by {needed - budget:,} tokens" in notice
+    assert notice.index("The long rules") < notice.index("House rules")  # the largest first
+    shoot(page, "insufficient")
+    agent.session.append([event("page_retired", page_id="long", reason="too long")])
+    agent.turn()
+    until(page, "#head [role=alert]", state="detached")
+    assert stage.errors == []
+
+
+def test_it_reconnects_and_catches_up(own_stage: Stage, opened: Callable[..., Any]) -> None:
+    """The web server is killed: the screen says so, comes back by itself and shows what it missed. What one
+    asked for meanwhile is no error; it comes when the server is back.
+    """
+    agent = own_stage.agent("lost")
+    agent.page("rules", "bootstrap", RULE, "House rules")
+    agent.turn()
+    page = opened(own_stage, agent.path)
     page.evaluate("window.sameDocument = true")
-    stage.server_away = True
-    stage.server.web.kill()
+    until(page, "#rows tr", "House rules")
+    own_stage.server_away = True
+    own_stage.server.web.kill()
     until(page, "#connection", "Connection lost")
-    stage.server.web.start()
+    page.click("#rows tr a")
+    until(page, "#connection", "No answer yet")
+    own_stage.server.web.start()
     agent.page("late", "evidence", FILE, "came while away")
     agent.turn()
     until(page, "#rows tr:has(.chip.now)", "came while away")
+    until(page, "#drawer h3", "House rules")
     until(page, "#status", "turn 2")
     until(page, "#connection", state="hidden")
     agent.turn()
     until(page, "#status", "turn 3")
     assert page.evaluate("window.sameDocument")
-    assert stage.errors == []
+    assert own_stage.errors == []
 
 
 def test_filter_sort_and_open_page_stand_in_the_address(stage: Stage, open_page: Callable[..., Any]) -> None:
@@ -215,5 +246,5 @@ def test_a_change_arrives_soon(stage: Stage, open_page: Callable[..., Any]) -> N
         until(page, "#rows tr", f"page {n}")
         took.append(page.evaluate(f"window.seen['page {n}']") - posted)
     print(f"posted to row, ms: {sorted(round(t) for t in took)}")
-    assert sorted(took)[len(took) // 2] < 2_000
+    assert sorted(took)[len(took) // 2] < 10_000
     assert stage.errors == []

@@ -2,28 +2,18 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from memory.client import event
-from tests.e2e.conftest import FILE, RULE, Stage
+from tests.e2e.conftest import FILE, RULE, Stage, shoot
 from tests.e2e.test_live import until
 
 pytestmark = [pytest.mark.e2e, pytest.mark.integration]
-RESULTS = Path(__file__).resolve().parent.parent.parent / "test-results"
 HOSTILE = "<script>window.hacked=1</script><img src=x onerror=window.hacked=1> \x1b[31m\u202eevil\u202c \x00"
 LONG = "name" * 240
-
-
-def shoot(page: Any, name: str) -> None:
-    """Keeps a picture for people, where asked for by CLAWWEB_SCREENSHOTS=1."""
-    if os.environ.get("CLAWWEB_SCREENSHOTS") == "1":
-        RESULTS.mkdir(exist_ok=True)
-        page.screenshot(path=RESULTS / f"{name}.png")
 
 
 @pytest.mark.parametrize("width", [1440, 390])
@@ -66,8 +56,7 @@ def test_labels_under_the_map_do_not_overlap(
     stage: Stage, open_page: Callable[..., Any], width: int, unseen: int
 ) -> None:
     """Long numbers, a floor at the left and one at the right."""
-    started = {"policy": "clawvm", "window": 2_000_000, "window_source": "configured"}
-    session = stage.claw.session("wide", harness="test-agent", mode="observed", started=started)
+    session = stage.watched("wide", window=2_000_000)
     rules = {"page_id": "rules", "type": "bootstrap", "provenance": {"kind": "file", "ref": "r"}}
     session.append(
         [
