@@ -10,7 +10,7 @@ from memory.core.policies import POLICIES, Policy, find_policy
 from memory.core.snapshot import clone, dump_state, load_state
 from memory.core.state import State
 from memory.core.trace import ENGINE_VERSION
-from memory.core.views import page_ids, page_view, session_view
+from memory.core.views import page_ids, page_label, page_view, session_view
 
 __all__ = [
     "ENGINE_VERSION",
@@ -41,6 +41,7 @@ __all__ = [
     "load_state",
     "new_state",
     "page_ids",
+    "page_label",
     "page_view",
     "reject",
     "session_view",

@@ -13,6 +13,13 @@ def page_ids(state: State) -> list[str]:
     return [page.page_id for page in state.table.pages]
 
 
+def page_label(state: State, page_id: str) -> tuple[str, str]:
+    """Type and title of a known page: what a prompt says of it. Cheaper than its view."""
+    page = state.page(page_id)
+    assert page is not None, page_id
+    return page.type.value, page.title
+
+
 def page_view(state: State, page_id: str) -> PageView | None:
     """One page as it stands now, ``None`` if it is not known."""
     page = state.page(page_id)

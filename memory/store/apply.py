@@ -178,9 +178,7 @@ def _render(work: Projection, row: Event, outcomes: list[Outcome]) -> None:
     prompt = next((o for o in outcomes if o.kind == "prompt" and "pages" in o.data), None)
     if prompt is None:
         return
-    request_id = str(prompt.data["request_id"])
-    if _prompt_sha256(work, request_id) is not None:
-        return  # the same request id gets the same bytes
+    request_id = str(prompt.data["request_id"])  # a new one: the engine refuses what it has seen
     held = [(page_id, label, seq) for page_id, label, seq in prompt.data["pages"] if label != "absent"]
     texts = _texts(work, [seq for _, _, seq in held])
     sections = [_section(work, page_id, label, texts[seq]) for page_id, label, seq in held]
@@ -194,22 +192,15 @@ _ASCENDING: Final = ("pointer", "structured", "compressed", "full")
 def _section(work: Projection, page_id: str, label: str, reps: dict[str, Any]) -> Section:
     # Where a page lacks a representation, the next higher one serves.
     serving = next(name for name in _ASCENDING[_ASCENDING.index(label) :] if name in reps)
-    view = core.page_view(work.live.state, page_id)
-    assert view is not None
+    page_type, title = core.page_label(work.live.state, page_id)
     rep = reps[serving]
-    return Section(page_id, view.type.value, view.title, serving, rep["tokens"], rep.get("text", ""))
+    return Section(page_id, page_type, title, serving, rep["tokens"], rep.get("text", ""))
 
 
 def _texts(work: Projection, seqs: list[int]) -> dict[int, dict[str, Any]]:
     """Representations by the event that brought them: from memory, else from the log."""
-    found: dict[int, dict[str, Any]] = {}
-    missing = []
-    for seq in seqs:
-        kept = cache.texts.get(work.pk, seq)
-        if kept is None:
-            missing.append(seq)
-        else:
-            found[seq] = kept
+    found = cache.texts.get_many(work.pk, seqs)
+    missing = [seq for seq in seqs if seq not in found]
     for some in chunks(missing, 200):
         for row in Event.objects.filter(session_id=work.pk, seq__in=some):
             body = unpack_json(row.completed or row.body)

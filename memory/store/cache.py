@@ -9,6 +9,7 @@ from __future__ import annotations
 import threading
 import uuid
 from collections import OrderedDict
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any, Final, Generic, TypeVar
 
@@ -70,21 +71,27 @@ class Texts:
         self._max = max_bytes
         self._size = 0
         self._lock = threading.Lock()
-        self._kept: OrderedDict[tuple[uuid.UUID, int], tuple[int, dict[str, Any]]] = OrderedDict()
+        # By the UUID's number: a prompt looks up hundreds, and a UUID hashes slowly.
+        self._kept: OrderedDict[tuple[int, int], tuple[int, dict[str, Any]]] = OrderedDict()
 
-    def get(self, pk: uuid.UUID, seq: int) -> dict[str, Any] | None:
+    def get_many(self, pk: uuid.UUID, seqs: Iterable[int]) -> dict[int, dict[str, Any]]:
+        """Those that are kept, by seq."""
+        number, found = pk.int, {}
         with self._lock:
-            found = self._kept.get((pk, seq))
-            if found is not None:
-                self._kept.move_to_end((pk, seq))
-            return None if found is None else found[1]
+            for seq in seqs:
+                kept = self._kept.get((number, seq))
+                if kept is not None:
+                    self._kept.move_to_end((number, seq))
+                    found[seq] = kept[1]
+        return found
 
     def put(self, pk: uuid.UUID, seq: int, reps: dict[str, Any]) -> None:
         size = 100 + sum(len(rep.get("text", "")) for rep in reps.values())
+        key = (pk.int, seq)
         with self._lock:
-            if (pk, seq) in self._kept or size > self._max // 4:
+            if key in self._kept or size > self._max // 4:
                 return
-            self._kept[(pk, seq)] = (size, reps)
+            self._kept[key] = (size, reps)
             self._size += size
             while self._size > self._max:
                 _, (gone, _reps) = self._kept.popitem(last=False)
