@@ -71,9 +71,9 @@ class Session(models.Model):
     name = models.CharField(max_length=200)
     harness = models.CharField(max_length=40)
     mode = models.CharField(max_length=16)
-    adapter = models.CharField(
-        max_length=40, blank=True
-    )  # derives events from records; '' where none are sent
+    # Derives events from records; '' where none are sent. The version is that which read the last record.
+    adapter = models.CharField(max_length=40, blank=True)
+    adapter_version = models.CharField(max_length=40, blank=True)
     parent = models.ForeignKey("self", models.SET_NULL, null=True, related_name="children")
     created_at = models.DateTimeField(auto_now_add=True)
     last_event_at = models.DateTimeField(null=True)
@@ -256,7 +256,7 @@ class LedgerEntry(models.Model):
     fault_class = models.CharField(max_length=16, blank=True)
     exact = models.BooleanField(default=True)
     page_id = models.CharField(max_length=512, blank=True)
-    tokens = models.PositiveIntegerField(null=True)
+    tokens = models.PositiveBigIntegerField(null=True)
     data = models.TextField(default="{}")  # the outcome's data, ASCII JSON
     at = models.CharField(max_length=40, blank=True)
 
@@ -281,7 +281,7 @@ class Prompt(models.Model):
         models.BinaryField()
     )  # UTF-8 JSON: {"sections": [{page_id, type, fidelity, tokens, text}], "turn": …}
     sha256 = models.CharField(max_length=64)
-    tokens = models.PositiveIntegerField()
+    tokens = models.PositiveBigIntegerField()  # a sum over pages
 
     class Meta:
         constraints = [models.UniqueConstraint(fields=["session", "request_id"], name="prompt_request_once")]
@@ -317,7 +317,7 @@ class JournalEntry(models.Model):
     seq = models.PositiveIntegerField()
     idx = models.PositiveIntegerField()
     turn = models.PositiveIntegerField()
-    update_id = models.CharField(max_length=200)
+    update_id = models.CharField(max_length=512)
     page_id = models.CharField(max_length=512, blank=True)
     phase = models.CharField(max_length=16)
     reason = models.CharField(max_length=40, blank=True)

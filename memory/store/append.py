@@ -17,7 +17,7 @@ from memory import safe
 from memory.core.errors import EventError
 from memory.core.events import KINDS
 from memory.models import Event, Project, Record, Session
-from memory.store import wake
+from memory.store import limits, wake
 from memory.store.errors import (
     BadEvent,
     EventConflict,
@@ -29,7 +29,7 @@ from memory.store.errors import (
 from memory.store.pack import canonical, event_sha256, pack
 from memory.store.rows import Appended, AppendedRecords, NewEvent, NewRecord, SessionRow
 
-MAX_KEY: Final = 200  # characters of a session key, record key or client event id
+MAX_KEY: Final = limits.MAX_ID
 _MIB: Final = 1024 * 1024
 _T = TypeVar("_T")
 
@@ -156,6 +156,7 @@ def _prepare(index: int, item: NewEvent) -> _Prepared:
         raise BadEvent(index, "body", "must be an object")
     try:
         complete.check(item.kind, body)
+        limits.check(item.kind, body)
     except EventError as error:
         raise BadEvent(index, error.where, error.why) from None
     return _Prepared(item, raw)

@@ -3,6 +3,10 @@
 The engine runs before the transaction, so that the write lock is short. The transaction begins with an update
 conditional on the old ``applied_seq``: no row means that someone else was faster, and everything is done anew
 from rows.
+
+A batch that fails by what is in it, in the engine or in the saving transaction, is halved until one event is
+left; that one is skipped with the reason. What repeating may cure (the database is away, locked, half
+migrated) is raised instead, and tried again later.
 """
 
 from __future__ import annotations
@@ -11,8 +15,8 @@ import logging
 import uuid
 from typing import Any, Final
 
+from django.db import DataError, IntegrityError, transaction
 from django.db import Error as DatabaseError
-from django.db import transaction
 
 from memory import core
 from memory.core.errors import EventError
@@ -21,7 +25,7 @@ from memory.core.outcomes import Outcome
 from memory.models import Event, EventOutcomes, Prompt, Session, Turn
 from memory.prompt import Section, render
 from memory.safe import one_line
-from memory.store import cache, fold
+from memory.store import cache, fold, limits
 from memory.store.append import chunks, session_pk
 from memory.store.derive import Step
 from memory.store.history import residency_numbers
@@ -38,12 +42,16 @@ SNAPSHOT_EVERY: Final = 1000  # events
 _TRIES: Final = 8
 
 
-class _Poisoned(Exception):
-    """The engine or a completion failed unexpectedly on the event ``seq``; the state it leaves is
-    unusable.
+#: Raised while saving: the same rows would be refused again. A machine's faults are none of these.
+_INCURABLE: Final = (DataError, IntegrityError, ValueError, TypeError, OverflowError)
+
+
+class _Bad(Exception):
+    """A batch cannot be folded or stored; the state it leaves is unusable. ``seq``: the event that is to
+    blame, as far as known.
     """
 
-    def __init__(self, seq: int, why: str) -> None:
+    def __init__(self, why: str, seq: int | None = None) -> None:
         super().__init__(why)
         self.seq = seq
         self.why = why
@@ -52,29 +60,68 @@ class _Poisoned(Exception):
 def apply_pending(session_id: str) -> Step:
     """Folds the next batch of the session's events. Nothing pending: ``Step.done`` is 0."""
     pk = session_pk(session_id)
-    poison: dict[int, str] = {}
-    tries = 0
-    while tries < _TRIES:
+    for _ in range(_TRIES):
         found = Session.objects.filter(pk=pk).values_list("applied_seq", "last_seq", "mode").first()
         if found is None or found[0] >= found[1]:
             return Step(seq=found[0] if found else 0)
         old, last, mode = found
         live = _live_at(pk, old)
         batch = _batch(pk, old, last)
-        work = Projection(pk, live, mode)
-        try:
-            _fold(work, batch, poison)
-        except _Poisoned as bad:
-            poison[bad.seq] = bad.why  # the state is dropped and made again; the event is skipped then
-            continue
         if not batch:
             return Step(seq=old)
-        live.seq = batch[-1].seq
-        if _store(work, old):
-            cache.states.put(pk, live)
-            return Step(live.seq - old, live.seq, live.seq < last)
-        tries += 1
+        kept = live.copy() if live.wary else None
+        stored: cache.LiveState | None = live
+        try:
+            live.wary = False
+            if not _run(pk, live, batch, mode):
+                stored = None
+        except _Bad as bad:
+            stored = _isolate(pk, kept or _live_at(pk, old), batch, mode, bad)
+        if stored is not None:
+            cache.states.put(pk, stored)
+            return Step(stored.seq - old, stored.seq, stored.seq < last)
     return Step(more=True)
+
+
+def _run(
+    pk: uuid.UUID, live: cache.LiveState, batch: list[Event], mode: str, skip: dict[int, str] | None = None
+) -> bool:
+    """Folds and stores the batch; False: someone else was faster. Raises ``_Bad``; then ``live`` is
+    unusable, as it is after any other failure.
+    """
+    work = Projection(pk, live, mode)
+    old = live.seq
+    _fold(work, batch, skip or {})
+    live.seq = batch[-1].seq
+    try:
+        return _store(work, old)
+    except _INCURABLE as error:
+        why = one_line(f"could not be stored: {type(error).__name__}: {error}", fold.MAX_WHY)
+        raise _Bad(why) from error
+
+
+def _isolate(
+    pk: uuid.UUID, live: cache.LiveState, batch: list[Event], mode: str, bad: _Bad
+) -> cache.LiveState | None:
+    """Stores the first part of a bad batch that can be stored, halving it, or skips its first event.
+
+    The state after it; None: someone else was faster. So each call makes progress, and none takes long.
+    """
+    live.wary = True
+    size = len(batch)
+    while True:
+        blamed = next((n for n, row in enumerate(batch) if row.seq == bad.seq), size // 2)
+        if size == 1 or blamed == 0:
+            break
+        size = blamed
+        kept = live.copy()
+        try:
+            return live if _run(pk, live, batch[:size], mode) else None
+        except _Bad as again:
+            live, bad = kept, again
+    first = batch[0]
+    log.error("session %s: event %d (%s) is skipped: %s", pk, first.seq, first.kind, bad.why)
+    return live if _run(pk, live, [first], mode, {first.seq: bad.why}) else None
 
 
 def _live_at(pk: uuid.UUID, seq: int) -> cache.LiveState:
@@ -120,14 +167,13 @@ def _batch(pk: uuid.UUID, after: int, last: int) -> list[Event]:
     return batch
 
 
-def _fold(work: Projection, batch: list[Event], poison: dict[int, str]) -> None:
-    texts = {row.seq: row for row in batch}
+def _fold(work: Projection, batch: list[Event], skipped: dict[int, str]) -> None:
     for row in batch:
-        if row.seq in poison:
-            work.add_skipped(row, fold.skip(work.live.state, row.seq, poison[row.seq]))
+        if row.seq in skipped:
+            work.add_skipped(row, fold.skip(work.live.state, row.seq, skipped[row.seq]))
         else:
             try:
-                _feed(work, row, texts)
+                _feed(work, row)
             except EventError as error:
                 work.add_skipped(row, fold.skip(work.live.state, row.seq, fold.malformed(error)))
             except (DatabaseError, MemoryError, OSError, ImportError, SyntaxError):
@@ -135,15 +181,16 @@ def _fold(work: Projection, batch: list[Event], poison: dict[int, str]) -> None:
             except Exception as error:
                 log.exception("session %s: event %d (%s) failed", work.pk, row.seq, row.kind)
                 why = one_line(f"internal error: {type(error).__name__}: {error}", fold.MAX_WHY)
-                raise _Poisoned(row.seq, why) from error
+                raise _Bad(why, row.seq) from error
         work.end_event(row)
 
 
-def _feed(work: Projection, row: Event, texts: dict[int, Event]) -> None:
+def _feed(work: Projection, row: Event) -> None:
     """Completes, decodes and steps one event. EventError is raised only before the engine has seen it."""
     sent = unpack_json(row.body)
     body = _completed(work, row, sent)
     decoded = core.decode_body(row.kind, body)
+    limits.check(row.kind, body)
     try:
         outcomes = core.step(work.live.state, CoreEvent(row.seq, decoded, row.actor))
     except EventError as error:  # not the body's fault any more

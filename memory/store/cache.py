@@ -30,6 +30,22 @@ class LiveState:
     #: side → pages that changed since its last prompt; changes stored since its last keyframe
     moved: dict[str, set[str]] = field(default_factory=dict)
     since_keyframe: dict[str, int] = field(default_factory=dict)
+    #: the last batch failed: the next one is tried on a copy, so that failing again costs no refold
+    wary: bool = False
+
+    def copy(self) -> LiveState:
+        """An independent copy, to go back to when a batch fails."""
+        from memory import core
+
+        return LiveState(
+            core.clone(self.state),
+            self.seq,
+            self.snapshot_seq,
+            {side: dict(held) for side, held in self.resident.items()},
+            {side: set(pages) for side, pages in self.moved.items()},
+            dict(self.since_keyframe),
+            self.wary,
+        )
 
 
 @dataclass

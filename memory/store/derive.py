@@ -42,6 +42,7 @@ class _Derived:
     """What a batch of records gave."""
 
     n: int
+    version: str = ""  # the adapter's
     events: list[Event] = field(default_factory=list)
     problems: list[tuple[str, int]] = field(default_factory=list)  # (problem, record's row id)
     unknown: int = 0
@@ -53,12 +54,15 @@ def derive_pending(session_id: str) -> Step:
     """Derives the next batch of the session's records. Nothing pending: ``Step.done`` is 0."""
     pk = session_pk(session_id)
     for _ in range(_TRIES):
-        found = Session.objects.filter(pk=pk).values_list("adapter", "derived_n", "record_count").first()
-        if found is None or not found[0] or found[1] >= found[2]:
+        columns = ("adapter", "adapter_version", "derived_n", "record_count")
+        found = Session.objects.filter(pk=pk).values_list(*columns).first()
+        if found is None or not found[0] or found[2] >= found[3]:
             return Step()
-        name, old, count = found
+        name, version, old, count = found
         live = _adapter_at(pk, name, old)
         made = _derive(pk, live, count)
+        if version and version != made.version:
+            made.events.insert(0, _upgrade(pk, name, version, made.version, old + 1))
         if _store(pk, old, made):
             cache.adapters.put(pk, live)
             return Step(made.n - old, made.n, made.n < count)
@@ -102,8 +106,18 @@ def _feed(live: cache.LiveAdapter, row: Record) -> Any:
         return f"internal error: {type(error).__name__}: {error}"
 
 
+def _upgrade(pk: uuid.UUID, name: str, before: str, now: str, n: int) -> Event:
+    """A note in the log that records from ``n`` on are read by another version of the adapter.
+
+    It was fed the earlier records too, but the events that its predecessor made of them stand. Where the two
+    do not fit together, events are rejected and say so; the session goes on.
+    """
+    told = {"adapter": name, "before": before, "now": now, "from_record": n}
+    return _event(pk, n, "noted", {"what": "adapter_version", "data": told}, "")
+
+
 def _derive(pk: uuid.UUID, live: cache.LiveAdapter, count: int) -> _Derived:
-    made = _Derived(live.n)
+    made = _Derived(live.n, one_line(str(live.adapter.version), 40))
     size = 0
     for taken, row in enumerate(_records(pk, live.n, count), 1):
         derived = _feed(live, row)
@@ -159,6 +173,7 @@ def _store(pk: uuid.UUID, old: int, made: _Derived) -> bool:
     with transaction.atomic():
         moved = Session.objects.filter(pk=pk, derived_n=old).update(
             derived_n=made.n,
+            adapter_version=made.version,
             last_seq=F("last_seq") + len(made.events),
             unknown_records=F("unknown_records") + made.unknown,
             broken_records=F("broken_records") + made.broken,

@@ -30,11 +30,6 @@ def skip(state: Any, seq: int, why: str) -> list[Outcome]:
     return core.reject(state, seq, why)
 
 
-def step_body(state: Any, seq: int, kind: str, actor: str, body: dict[str, Any]) -> list[Outcome]:
-    """Feeds a completed body; raises EventError if it is malformed, before anything changes."""
-    return core.step(state, CoreEvent(seq, core.decode_body(kind, body), actor))
-
-
 def malformed(error: EventError) -> str:
     """Why an event with that error was skipped."""
     return one_line(f"malformed: {error.where}: {error.why}", MAX_WHY)
@@ -50,12 +45,21 @@ def load_state(pk: uuid.UUID, upto: int) -> tuple[Any, int]:
 
 
 def fold_rows(state: Any, pk: uuid.UUID, after: int, upto: int) -> None:
-    """Feeds the stored, already applied events after ``after`` up to ``upto``."""
+    """Feeds the stored, already applied events after ``after`` up to ``upto``.
+
+    An event that a newer decoder refuses is fed as rejected: an upgrade must not stall the session.
+    """
     for row in _rows(pk, after, upto):
         if row.skipped:
             skip(state, row.seq, row.rejected)
-        else:
-            step_body(state, row.seq, row.kind, row.actor, unpack_json(row.completed or row.body))
+            continue
+        try:
+            body = core.decode_body(row.kind, unpack_json(row.completed or row.body))
+        except EventError as error:
+            log.warning("session %s: event %d was applied once and no longer decodes: %s", pk, row.seq, error)
+            skip(state, row.seq, malformed(error))
+            continue
+        core.step(state, CoreEvent(row.seq, body, row.actor))
 
 
 def _from_snapshot(pk: uuid.UUID, upto: int) -> tuple[Any, int]:
