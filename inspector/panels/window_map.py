@@ -33,6 +33,7 @@ class Cell:
     query: str = ""
     key: str = ""
     labelled: bool = False
+    fits: str = ""  # from which width of the window on a label with a number fits; it is never cut
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,24 +156,41 @@ def bar_scale(view: SessionView, totals: SideTotals, side: str, used: int) -> tu
     return max(limit or 0, whole, used, 1), limit, name
 
 
+#: The bar's width, at the least, in pixels: in any window, above 620 px, above 1,050 px (static/css/app.css).
+BAR_PX = {"any": 300, "middle": 560, "broad": 980}
+LETTER_PX, EDGES_PX = 6.6, 14
+
+
+def fits(share: float, label: str) -> str:
+    """Where a label that ends with a number fits into its stretch: any, middle, broad, '' for nowhere. A cut
+    number would be another number.
+    """
+    need = len(label) * LETTER_PX + EDGES_PX
+    return next((name for name, width in BAR_PX.items() if share * width >= need), "")
+
+
 def lay_out(found: list[Piece], scale: int, picture: Picture) -> list[Cell]:
     cells, at = [], 0
     for piece in found:
         share = piece.tokens / scale
         page = piece.page
+        numbered = piece.kind in ("unseen", "stale")
+        label = f"{piece.label} {piece.tokens:,}" if numbered else piece.label
+        where = fits(share, label) if numbered else "any"
         cells.append(
             Cell(
                 kind=piece.kind,
                 x=percent(at / scale),
                 width=percent(share),
                 tokens=piece.tokens,
-                label=f"{piece.label} {piece.tokens:,}" if piece.kind in ("unseen", "stale") else piece.label,
+                label=label,
                 title=piece.title,
                 page_type=piece.page_type,
                 fidelity=piece.fidelity,
                 query=Look(side=picture.look.side, page=page.page_id).query() if page else "",
                 key=dom_id(page.page_id) if page else "",
-                labelled=share >= LABEL,
+                labelled=share >= LABEL and bool(where),
+                fits=where,
             )
         )
         at += piece.tokens
@@ -199,11 +217,11 @@ def bar(picture: Picture, side: str) -> dict[str, Any] | None:
         "free": free,
         "free_x": percent(used / scale),
         "free_width": percent(free / scale),
-        "free_labelled": free / scale >= 0.05,
+        "free_fits": fits(free / scale, f"free {free:,}"),
         "kept": kept,
         "kept_x": percent(1 - kept / scale),
         "kept_width": percent(kept / scale),
-        "kept_labelled": kept / scale >= 0.08,
+        "kept_fits": fits(kept / scale, f"kept free {kept:,}"),
         "floor": floor,
         "floor_x": percent(start / scale),
         "floor_far": start / scale > FAR,

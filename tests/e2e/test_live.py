@@ -106,6 +106,9 @@ def test_insufficiency_says_by_how_much_and_because_of_which_pages(
     assert budget == 300
     assert f"insufficient by {needed - budget:,} tokens" in notice
     assert notice.index("The long rules") < notice.index("House rules")  # the largest first
+    until(page, "#map h2", "turn 2")
+    until(page, "#lines li", "required set")
+    assert not page.locator("#ledger-more .none").is_visible()
     shoot(page, "insufficient")
     agent.session.append([event("page_retired", page_id="long", reason="too long")])
     agent.turn()

@@ -46,6 +46,12 @@ OVERLAPS = """() => {
       }
     }
   }
+  for (const text of document.querySelectorAll('#map svg.map svg > text:not(.fits-any), #map .plain-cell > text')) {
+    const r = text.getBoundingClientRect();
+    if (r.width && r.right > text.parentNode.querySelector('rect').getBoundingClientRect().right + 1) {
+      found.push('cut: ' + text.textContent.trim());
+    }
+  }
   return found;
 }"""  # noqa: E501
 

@@ -83,6 +83,19 @@ def test_the_unseen_stands_under_the_map_and_in_its_cell() -> None:
     assert bar["cells"][0].title.startswith(words)
 
 
+@pytest.mark.parametrize(
+    ("share", "label", "where"),
+    [
+        (0.6, "unseen 19,410", "any"),
+        (0.3, "unseen 19,410", "middle"),
+        (0.12, "unseen 19,410", "broad"),
+        (0.05, "unseen 19,410", ""),
+    ],
+)
+def test_a_number_is_shown_whole_or_not_at_all(share: float, label: str, where: str) -> None:
+    assert window_map.fits(share, label) == where
+
+
 def test_what_is_absent_has_no_cell() -> None:
     assert window_map.page_pieces([view(primary=side(Fidelity.ABSENT, 0))], "primary") == []
 
