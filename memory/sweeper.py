@@ -7,6 +7,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
+from collections import deque
 from typing import Any, Final
 
 log = logging.getLogger(__name__)
@@ -32,6 +33,7 @@ class Sweeper:
         self._thread: threading.Thread | None = None
         self._seen: dict[str, Cursors] | None = None  # None: nothing was swept yet
         self._stuck: dict[str, tuple[int, float]] = {}  # session → (tries without progress, not before)
+        self._left: set[str] = set()  # drained here, and not to the end
 
     def start(self) -> None:
         if self._thread is None:
@@ -59,6 +61,7 @@ class Sweeper:
 
     def sweep(self) -> list[str]:
         """One sweep; the sessions that were taken up."""
+        from memory import tasks
         from memory.store.drain import pending_sessions
 
         _close_connections()
@@ -67,10 +70,13 @@ class Sweeper:
         for session_id in set(self._stuck) - set(pending):
             del self._stuck[session_id]
         now = time.monotonic()
-        taken = []
+        taken, here, left = [], [], self._left
         for session_id, cursors in pending.items():
             if self._stop.is_set():
                 break
+            if session_id in left:
+                here.append(session_id)
+                continue
             if before is not None and before.get(session_id) != cursors:
                 self._stuck.pop(session_id, None)
                 continue  # it is new, or someone is at it
@@ -80,19 +86,29 @@ class Sweeper:
             wait = min(self._every * 2**tries, MAX_BACKOFF_SECONDS) if tries else 0.0
             self._stuck[session_id] = (tries + 1, now + wait)
             taken.append(session_id)
-            self._take_up(session_id, queue=not tries)
+            if not tasks.send_drain(session_id) or tries:
+                here.append(session_id)
+        self._left = self._drain(here)
         return taken
 
-    def _take_up(self, session_id: str, *, queue: bool) -> None:
+    def _drain(self, sessions: list[str]) -> set[str]:
+        """Drains them in turn, a little each, until it is time for the next sweep; those with something
+        left.
+        """
         from memory import tasks
 
-        if tasks.send_drain(session_id) and queue:
-            return
-        try:
-            tasks.drain_now(session_id)
-        except Exception:
-            log.exception("session %s could not be drained", session_id)
-            _close_connections(force=True)
+        queue, end = deque(sessions), time.monotonic() + self._every
+        while queue and not self._stop.is_set():
+            session_id = queue.popleft()
+            try:
+                if tasks.drain_now(session_id):
+                    queue.append(session_id)
+            except Exception:
+                log.exception("session %s could not be drained", session_id)
+                _close_connections(force=True)
+            if time.monotonic() >= end:
+                break
+        return set(queue)
 
 
 def _close_connections(*, force: bool = False) -> None:

@@ -12,6 +12,8 @@ migrated) is raised instead, and tried again later.
 from __future__ import annotations
 
 import logging
+import math
+import time
 import uuid
 from typing import Any, Final
 
@@ -57,8 +59,10 @@ class _Bad(Exception):
         self.why = why
 
 
-def apply_pending(session_id: str) -> Step:
-    """Folds the next batch of the session's events. Nothing pending: ``Step.done`` is 0."""
+def apply_pending(session_id: str, until: float = math.inf) -> Step:
+    """Folds the next batch of the session's events, which ends at the time ``until`` (monotonic) if not
+    before. Nothing pending: ``Step.done`` is 0.
+    """
     pk = session_pk(session_id)
     for _ in range(_TRIES):
         found = Session.objects.filter(pk=pk).values_list("applied_seq", "last_seq", "mode").first()
@@ -73,7 +77,7 @@ def apply_pending(session_id: str) -> Step:
         stored: cache.LiveState | None = live
         try:
             live.wary = False
-            if not _run(pk, live, batch, mode):
+            if not _run(pk, live, batch, mode, until=until):
                 stored = None
         except _Bad as bad:
             stored = _isolate(pk, kept or _live_at(pk, old), batch, mode, bad)
@@ -84,15 +88,20 @@ def apply_pending(session_id: str) -> Step:
 
 
 def _run(
-    pk: uuid.UUID, live: cache.LiveState, batch: list[Event], mode: str, skip: dict[int, str] | None = None
+    pk: uuid.UUID,
+    live: cache.LiveState,
+    batch: list[Event],
+    mode: str,
+    skip: dict[int, str] | None = None,
+    until: float = math.inf,
 ) -> bool:
-    """Folds and stores the batch; False: someone else was faster. Raises ``_Bad``; then ``live`` is
-    unusable, as it is after any other failure.
+    """Folds and stores the batch, till the time is up; False: someone else was faster.
+
+    Raises ``_Bad``; then ``live`` is unusable, as it is after any other failure.
     """
     work = Projection(pk, live, mode)
     old = live.seq
-    _fold(work, batch, skip or {})
-    live.seq = batch[-1].seq
+    live.seq = _fold(work, batch, skip or {}, until)
     try:
         return _store(work, old)
     except _INCURABLE as error:
@@ -167,7 +176,8 @@ def _batch(pk: uuid.UUID, after: int, last: int) -> list[Event]:
     return batch
 
 
-def _fold(work: Projection, batch: list[Event], skipped: dict[int, str]) -> None:
+def _fold(work: Projection, batch: list[Event], skipped: dict[int, str], until: float) -> int:
+    """The seq of the last event that was folded: of the batch, or the one at which the time was up."""
     for row in batch:
         if row.seq in skipped:
             work.add_skipped(row, fold.skip(work.live.state, row.seq, skipped[row.seq]))
@@ -183,6 +193,9 @@ def _fold(work: Projection, batch: list[Event], skipped: dict[int, str]) -> None
                 why = one_line(f"internal error: {type(error).__name__}: {error}", fold.MAX_WHY)
                 raise _Bad(why, row.seq) from error
         work.end_event(row)
+        if time.monotonic() >= until:
+            break
+    return row.seq
 
 
 def _feed(work: Projection, row: Event) -> None:

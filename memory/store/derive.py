@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import math
+import time
 import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -50,8 +52,10 @@ class _Derived:
     truncated: bool = False  # by the step's limits
 
 
-def derive_pending(session_id: str) -> Step:
-    """Derives the next batch of the session's records. Nothing pending: ``Step.done`` is 0."""
+def derive_pending(session_id: str, until: float = math.inf) -> Step:
+    """Derives the next batch of the session's records, which ends at the time ``until`` (monotonic) if not
+    before. Nothing pending: ``Step.done`` is 0.
+    """
     pk = session_pk(session_id)
     for _ in range(_TRIES):
         columns = ("adapter", "adapter_version", "derived_n", "record_count")
@@ -60,7 +64,7 @@ def derive_pending(session_id: str) -> Step:
             return Step()
         name, version, old, count = found
         live = _adapter_at(pk, name, old)
-        made = _derive(pk, live, count)
+        made = _derive(pk, live, count, until)
         if version and version != made.version:
             made.events.insert(0, _upgrade(pk, name, version, made.version, old + 1))
         if _store(pk, old, made):
@@ -116,7 +120,7 @@ def _upgrade(pk: uuid.UUID, name: str, before: str, now: str, n: int) -> Event:
     return _event(pk, n, "noted", {"what": "adapter_version", "data": told}, "")
 
 
-def _derive(pk: uuid.UUID, live: cache.LiveAdapter, count: int) -> _Derived:
+def _derive(pk: uuid.UUID, live: cache.LiveAdapter, count: int, until: float) -> _Derived:
     made = _Derived(live.n, one_line(str(live.adapter.version), 40))
     size = 0
     for taken, row in enumerate(_records(pk, live.n, count), 1):
@@ -128,7 +132,7 @@ def _derive(pk: uuid.UUID, live: cache.LiveAdapter, count: int) -> _Derived:
         else:
             _take(pk, row, derived, made)
         size += min(row.length, MAX_BYTES)
-        if taken >= MAX_RECORDS or size >= MAX_BYTES:
+        if taken >= MAX_RECORDS or size >= MAX_BYTES or time.monotonic() >= until:
             break
     return made
 

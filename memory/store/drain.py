@@ -18,13 +18,16 @@ __all__ = ["apply_pending", "derive_pending", "drain", "pending_sessions"]
 def drain(
     session_id: str, on_applied: Callable[[str, int], None] | None = None, seconds: float = 20.0
 ) -> bool:
-    """Drains the session; ``on_applied`` is told (session id, seq) after each commit. True: something is
-    left.
+    """Drains the session; ``on_applied`` is told (session id, seq) after each commit. True: the time is up
+    and something is left.
+
+    Each turn of the loop does something, however short the time; half of it goes to records, half to events.
     """
-    end = time.monotonic() + seconds
+    begin = time.monotonic()
+    end = begin + seconds
     while True:
-        derived = derive_pending(session_id)
-        applied = apply_pending(session_id)
+        derived = derive_pending(session_id, (time.monotonic() + end) / 2)
+        applied = apply_pending(session_id, end)
         if applied.done and on_applied is not None:
             on_applied(str(session_pk(session_id)), applied.seq)
         if not derived.more and not applied.more:
