@@ -30,6 +30,8 @@ def held_words(entry: Entry, side: str) -> tuple[str, bool]:
         return "not yet in a prompt", False
     if now is None or now == "full":
         return "", False
+    if entry.stale and not shadow:
+        return "superseded; the old text still stands in the prompt", False
     if now == "absent":
         return "no longer in the context", True
     return f"held as {now}", False

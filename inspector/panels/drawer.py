@@ -25,6 +25,7 @@ REASONS = {
     "unmet": "required, but it did not fit",
     "displaced": "displaced: the selector gave it less than before",
     "dropped": "dropped by a boundary of the harness",
+    "left": "superseded or retired",
     "recorded": "the harness's record shows it",
     "": "never in a prompt",
 }

@@ -4,11 +4,13 @@ notes.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from typing import Any, Final
 
 from memory.core.outcomes import PageView
-from memory.models import Event, Page, Session, Turn
+from memory.core.types import ChangeReason, Mode, PageStatus
+from memory.models import Event, LedgerEntry, Page, Session, Turn
 from memory.safe import display, one_line
 from memory.store.append import chunks, session_pk
 from memory.store.pack import unpack_json
@@ -178,11 +180,35 @@ class _Builder:
         header = Session.objects.filter(pk=self.pk).values_list("header", flat=True).first()
         view = load_session_view(header or "{}")
         prompt_seq = view.prompt_seq if view else 0
-        return [_finish(entry, now.get(entry.get("page_id", "")), prompt_seq) for entry in self.entries]
+        observed = view is not None and view.mode != Mode.ENFORCED
+        cleared = self._cleared() if observed else None
+        return [
+            _finish(entry, now.get(entry.get("page_id", "")), prompt_seq, cleared) for entry in self.entries
+        ]
+
+    def _cleared(self) -> tuple[int, int]:
+        """(seq, turn) of the last compaction or reset, which takes old copies out of the harness's prompt."""
+        rows = LedgerEntry.objects.filter(session_id=self.pk, side="primary", kind="boundary")
+        for seq, turn, data in rows.order_by("-seq").values_list("seq", "turn", "data"):
+            if json.loads(data).get("boundary") in ("compaction", "reset"):
+                return seq, turn
+        return 0, -1
 
 
-def _finish(entry: dict[str, Any], page: PageView | None, prompt_seq: int) -> Entry:
+def _still_stands(page: PageView, cleared: tuple[int, int]) -> bool:
+    """Whether a superseded page's old text still stands in the prompt of a session that we only watch."""
+    if page.status is not PageStatus.SUPERSEDED:
+        return False
+    if page.primary.reason == ChangeReason.LEFT:
+        return page.primary.since_turn > cleared[1]
+    return not page.primary.reason and page.created_seq > cleared[0]  # superseded before it was in a prompt
+
+
+def _finish(
+    entry: dict[str, Any], page: PageView | None, prompt_seq: int, cleared: tuple[int, int] | None
+) -> Entry:
     if page is not None:
+        entry["stale"] = cleared is not None and _still_stands(page, cleared)
         entry["title"] = entry.get("title") or page.title or page.page_id
         entry["fidelity"] = page.primary.fidelity.label
         entry["pending"] = is_pending(page.primary, prompt_seq)

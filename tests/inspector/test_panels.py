@@ -207,6 +207,27 @@ def test_a_given_name_wins_over_the_title_found(name: str, title: str, shown: tu
 
 
 @pytest.mark.django_db
+def test_a_superseded_text_stands_in_the_prompt_until_a_compaction() -> None:
+    """The harness takes nothing out of its prompt because a file was written."""
+    events = [
+        page("read:a", "first"),
+        watched_prompt(1),
+        NewEvent("page_superseded", {"page_id": "read:a", "reason": "written"}),
+        watched_prompt(2),
+    ]
+    started = {"harness": "mine", "mode": "observed", "policy": "observed", "shadow_policy": "clawvm"}
+    session_id = session("stale", events, mode="observed", started=started)
+
+    def stale() -> list[bool]:
+        return [e.stale for e in store.conversation(session_id, limit=20) if e.page_id == "read:a"]
+
+    assert stale() == [True]
+    add(session_id, [NewEvent("boundary", {"kind": "compaction", "trigger": "auto", "preserved": []})])
+    add(session_id, [watched_prompt(3)])
+    assert stale() == [False]
+
+
+@pytest.mark.django_db
 def test_the_two_truths_are_never_mixed() -> None:
     """Each side's figures are its own; the comparison names both."""
     found = look_at(session(), Look(side="both"))
@@ -413,6 +434,10 @@ def test_a_run_is_whole_even_where_few_rows_are_read(monkeypatch: pytest.MonkeyP
         (Entry("tool_result", 1, 1, fidelity="pointer"), ("held as pointer", False)),
         (Entry("boundary", 1, 1), ("", False)),
         (Entry("tool_result", 1, 1, fidelity="absent", pending=True), ("not yet in a prompt", False)),
+        (
+            Entry("tool_result", 1, 1, fidelity="absent", stale=True),
+            ("superseded; the old text still stands in the prompt", False),
+        ),
     ],
 )
 def test_the_conversation_shades_what_the_agent_no_longer_knows(entry: Entry, said: tuple[str, bool]) -> None:
