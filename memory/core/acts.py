@@ -22,10 +22,10 @@ from memory.core.lifecycle import journal_note
 from memory.core.outcomes import Outcome
 from memory.core.pages import Page
 from memory.core.selector import UNLIMITED
-from memory.core.state import Changing, SideState, State, outcome
-from memory.core.types import DEGRADATION_PATH, ChangeReason, Fidelity, Mode, PageStatus, Pin, Side, reach
+from memory.core.state import LABEL, Act, Changing, SideState, State, outcome
+from memory.core.types import DEGRADATION_PATH, Fidelity, Mode, PageStatus, Pin, Side, reach
 
-Act = OperatorPin | OperatorUnpin | OperatorDemote | OperatorRestore
+ActBody = OperatorPin | OperatorUnpin | OperatorDemote | OperatorRestore
 Values = dict[str, Any]
 
 
@@ -51,52 +51,44 @@ def bound_side(state: State) -> SideState | None:
     return state.primary if state.primary.policy.selects else state.shadow
 
 
-def apply_act(state: State, body: Act, actor: str) -> list[Outcome]:
+def apply_act(state: State, body: ActBody, actor: str) -> list[Outcome]:
     """Apply or refuse one act. Raises ``Refused`` for a page that is not known, and nothing is kept then."""
-    assert state.primary is not None
-    act: dict[str, Any] = {
-        "seq": state.seq,
-        "act": body.KIND,
-        "actor": actor,
-        "page_ids": list(body.page_ids),
-        "reason": body.reason,
-        "state": "applied",
-        "why": "",
-        "before": {},
-        "after": {},
-        "receipt": "",
-        "prompt_turn": None,
-        "held": None,
-    }
     for page_id in body.page_ids:
         if state.page(page_id) is None:
             raise Refused(f"no page {page_id!r}")
+    act = Act(state.seq, body.KIND, actor, list(body.page_ids), body.reason)
     state.acts[state.seq] = act
     told: list[Outcome] = []
     try:
         pages = _pages(state, body.page_ids)
         _check(state, body, pages)
-        act["before"] = {page.page_id: values(page) for page in pages}
+        act.before = {page.page_id: values(page) for page in pages}
         for page in pages:
-            told += _apply(state, body, page)
-        act["after"] = {page.page_id: values(page) for page in pages}
+            told += _apply(state, body, page, act)
+        act.after = {page.page_id: values(page) for page in pages}
     except Refused as refusal:
-        act["state"], act["why"] = "refused", str(refusal)
-    newer = [
-        seq
-        for seq, other in state.acts.items()
-        if body.based_on_seq is not None
-        and body.based_on_seq < seq < state.seq
-        and other["state"] == "applied"
-        and not set(other["page_ids"]).isdisjoint(body.page_ids)
-    ]
+        act.state, act.why = "refused", str(refusal)
     _log(state, act)
-    first = _tell(state, act, newer=newer)
-    if act["state"] == "applied" and _wants_receipt(state, body):
-        act["receipt"] = "due"
+    first = _tell(state, act, newer=_newer(state, body))
+    if act.state == "applied" and _wants_receipt(state, body):
+        act.receipt = "due"
         state.due.append(state.seq)
         told.append(_receipt(state, act, ""))
     return [*first, *told]
+
+
+def _newer(state: State, body: ActBody) -> list[int]:
+    """Acts on the same pages since the state that the operator looked at."""
+    looked_at = body.based_on_seq
+    if looked_at is None:
+        return []
+    return [
+        seq
+        for seq, other in state.acts.items()
+        if looked_at < seq < state.seq
+        and other.state == "applied"
+        and not set(other.page_ids).isdisjoint(body.page_ids)
+    ]
 
 
 def _pages(state: State, page_ids: tuple[str, ...]) -> list[Page]:
@@ -111,7 +103,7 @@ def _pages(state: State, page_ids: tuple[str, ...]) -> list[Page]:
     return list(found.values())
 
 
-def _check(state: State, body: Act, pages: list[Page]) -> None:
+def _check(state: State, body: ActBody, pages: list[Page]) -> None:
     for page in pages:
         if isinstance(body, OperatorPin):
             _check_pin(body, page)
@@ -163,7 +155,7 @@ def next_budget(state: State, side: SideState) -> int:
     return UNLIMITED
 
 
-def _check_room(state: State, body: Act, pages: list[Page]) -> None:
+def _check_room(state: State, body: ActBody, pages: list[Page]) -> None:
     """Refuse what would not leave room for the minima of the pages pinned hard (a floor never broken)."""
     side = bound_side(state)
     if side is None:
@@ -186,9 +178,7 @@ def _tokens(state: State, levels: dict[int, int]) -> int:
     return sum(state.table.pages[order].demanded_tokens(level) for order, level in levels.items())
 
 
-def _apply(state: State, body: Act, page: Page) -> list[Outcome]:
-    primary = state.primary
-    assert primary is not None
+def _apply(state: State, body: ActBody, page: Page, act: Act) -> list[Outcome]:
     if isinstance(body, OperatorPin):
         with Changing(state, page):
             page.pin = body.pin
@@ -205,8 +195,7 @@ def _apply(state: State, body: Act, page: Page) -> list[Outcome]:
         with Changing(state, page):
             page.cap = body.cap
         for side in state.sides():
-            if side.declared.get(page.order, (0, "", ""))[1] == ChangeReason.RESTORED:
-                del side.declared[page.order]
+            side.restored.discard(page.order)
         return [_page_told(state, page, "capped", body.cap.label)]
     told = []
     if page.cap is not None:
@@ -214,20 +203,16 @@ def _apply(state: State, body: Act, page: Page) -> list[Outcome]:
             page.cap = None
         told.append(_page_told(state, page, "uncapped", ""))
     if body.version is not None:
-        told += _return_to(state, page, body.version)
+        told += _return_to(state, page, body.version, act)
     else:
         for side in state.sides():
             if side.policy.selects:
-                side.declared[page.order] = (
-                    int(Fidelity.FULL),
-                    ChangeReason.RESTORED.value,
-                    "operator_restore",
-                )
+                side.restored.add(page.order)
         told.append(_page_told(state, page, "demanded", "restore"))
     return told
 
 
-def _return_to(state: State, page: Page, version: int) -> list[Outcome]:
+def _return_to(state: State, page: Page, version: int, act: Act) -> list[Outcome]:
     """Back to an earlier committed version, as a staged update that the next boundary commits."""
     _, text_seq, tokens = next(v for v in page.versions if v[0] == version)
     with Changing(state, page):
@@ -235,9 +220,11 @@ def _return_to(state: State, page: Page, version: int) -> list[Outcome]:
     told = []
     for side in state.sides():
         side.retext.add(page.order)
-        side.dirty.add(page.order)
+        if page.order not in side.dirty:
+            act.made_dirty.setdefault(side.side.value, []).append(page.page_id)
+        side.dirty[page.order] = state.seq
         update = Update(
-            update_id=f"restore:{state.seq}:{page.order}",
+            update_id=_update_id(state.seq, page),
             page_id=page.page_id,
             field="text",
             op="set_with_version",
@@ -251,33 +238,35 @@ def _return_to(state: State, page: Page, version: int) -> list[Outcome]:
     return [*told, _page_told(state, page, "dirty", f"restored to version {version}")]
 
 
+def _update_id(act_seq: int, page: Page) -> str:
+    return f"restore:{act_seq}:{page.order}"
+
+
 def _page_told(state: State, page: Page, change: str, reason: str) -> Outcome:
     assert state.primary is not None
     return outcome(state, state.primary, "page", page, change=change, reason=reason)
 
 
-def _tell(state: State, act: dict[str, Any], **extra: Any) -> list[Outcome]:
+def _tell(state: State, act: Act, **extra: Any) -> list[Outcome]:
     assert state.primary is not None
     data = {
-        "act_seq": act["seq"],
-        "act": act["act"],
-        "state": act["state"],
-        "reason": act["why"] or act["reason"],
-        "before": act["before"],
-        "after": act["after"],
-        "reach": reach(state.mode, act["act"]),
-        "actor": act["actor"],
-        "page_ids": act["page_ids"],
+        "act_seq": act.seq,
+        "act": act.act,
+        "state": act.state,
+        "reason": act.why or act.reason,
+        "before": act.before,
+        "after": act.after,
+        "reach": reach(state.mode, act.act),
+        "actor": act.actor,
+        "page_ids": act.page_ids,
     }
-    page = state.page(act["page_ids"][0]) if act["page_ids"] else None
+    page = state.page(act.page_ids[0]) if act.page_ids else None
     return [outcome(state, state.primary, "act", page, **data, **extra)]
 
 
-def _log(state: State, act: dict[str, Any]) -> None:
-    entry = {
-        key: act[key]
-        for key in ("seq", "act", "actor", "page_ids", "reason", "state", "why", "before", "after")
-    }
+def _log(state: State, act: Act) -> None:
+    names = ("seq", "act", "actor", "page_ids", "reason", "state", "why", "before", "after")
+    entry = {name: getattr(act, name) for name in names}
     for side in state.sides():
         side.next_log["acts"].append(entry)
 
@@ -287,137 +276,165 @@ def _log(state: State, act: dict[str, Any]) -> None:
 
 def apply_undo(state: State, body: OperatorUndo, actor: str) -> list[Outcome]:
     """Take an act back: what it set returns to what stood before, unless another act has set it since."""
-    undo: dict[str, Any] = {
-        "seq": state.seq,
-        "act": body.KIND,
-        "actor": actor,
-        "page_ids": [],
-        "reason": body.reason,
-        "state": "applied",
-        "why": "",
-        "before": {},
-        "after": {},
-        "receipt": "",
-        "prompt_turn": None,
-        "held": None,
-        "undoes": body.act_seq,
-    }
+    undo = Act(state.seq, body.KIND, actor, [], body.reason)
     told: list[Outcome] = []
     try:
         act = _undoable(state, body.act_seq)
-        undo["page_ids"] = act["page_ids"]
-        pages = _pages(state, tuple(act["page_ids"]))
+        undo.page_ids = act.page_ids
+        pages = _pages(state, tuple(act.page_ids))
         for page in pages:
             if any(values(page)[key] != value for key, value in _set_by(act, page.page_id).items()):
                 raise Refused(f"{page.page_id!r} was changed again since")
-        undo["before"] = {page.page_id: values(page) for page in pages}
+        undo.before = {page.page_id: values(page) for page in pages}
+        act.state = "undone"
         for page in pages:
             told += _put_back(state, act, page)
-        undo["after"] = {page.page_id: values(page) for page in pages}
-        act["state"] = "undone"
-        if act["receipt"] == "due":
-            act["receipt"] = ""
-            state.due.remove(act["seq"])
+        undo.after = {page.page_id: values(page) for page in pages}
+        if act.receipt == "due":
+            act.receipt = ""
+            state.due.remove(act.seq)
         told = [*_tell(state, act, undone_by=state.seq), *told]
     except Refused as refusal:
-        undo["state"], undo["why"] = "refused", str(refusal)
+        undo.state, undo.why = "refused", str(refusal)
     state.acts[state.seq] = undo
     _log(state, undo)
     return [*_tell(state, undo, undoes=body.act_seq), *told]
 
 
-def _undoable(state: State, act_seq: int) -> dict[str, Any]:
+def _undoable(state: State, act_seq: int) -> Act:
     act = state.acts.get(act_seq)
     if act is None:
         raise Refused(f"event {act_seq} is no act")
-    if act["act"] == OperatorUndo.KIND:
+    if act.act == OperatorUndo.KIND:
         raise Refused("an undo is not undone; act again")
-    if act["state"] != "applied":
-        raise Refused(f"act {act_seq} is {act['state']}")
+    if act.state != "applied":
+        raise Refused(f"act {act_seq} is {act.state}")
     return act
 
 
-def _set_by(act: dict[str, Any], page_id: str) -> Values:
-    before, after = act["before"][page_id], act["after"][page_id]
+def _set_by(act: Act, page_id: str) -> Values:
+    before, after = act.before[page_id], act.after[page_id]
     return {key: after[key] for key in after if after[key] != before[key]}
 
 
-def _put_back(state: State, act: dict[str, Any], page: Page) -> list[Outcome]:
-    before, changed = act["before"][page.page_id], _set_by(act, page.page_id)
+def _put_back(state: State, act: Act, page: Page) -> list[Outcome]:
+    """What the act changed, and nothing that another one did."""
+    before, changed = act.before[page.page_id], _set_by(act, page.page_id)
     with Changing(state, page):
-        page.pin = Pin(before["pin"])
-        page.minimum = Fidelity[before["min_fidelity"].upper()]
-        page.inferred = before["inferred"]
-        page.cap = None if before["cap"] is None else Fidelity[before["cap"].upper()]
+        if "pin" in changed:
+            page.pin = Pin(before["pin"])
+        if "min_fidelity" in changed:
+            page.minimum = Fidelity[before["min_fidelity"].upper()]
+        if "inferred" in changed:
+            page.inferred = before["inferred"]
+        if "cap" in changed:
+            page.cap = None if before["cap"] is None else Fidelity[before["cap"].upper()]
         if "text_seq" in changed:
             row = before["tokens"]
             page.text_seq, page.tokens = before["text_seq"], (row[0], row[1], row[2], row[3], row[4])
     told = []
     for side in state.sides():
         if "text_seq" in changed:
-            side.retext.add(page.order)
-            for entry in side.journal.staged():
-                if entry.update.update_id == f"restore:{act['seq']}:{page.order}":
-                    side.journal.close(entry)
-                    told.append(
-                        journal_note(
-                            state, side, page, entry.update, entry.update.update_id, "lost", "undone"
-                        )
-                    )
-        if (
-            act["act"] == OperatorRestore.KIND
-            and side.declared.get(page.order, (0, "", ""))[1] == ChangeReason.RESTORED
-        ):
-            del side.declared[page.order]
+            told += _put_text_back(state, side, act, page)
+        if side.policy.selects and _asked_back(state, page):
+            side.restored.add(page.order)
+        else:
+            side.restored.discard(page.order)
     if "cap" in changed:
         told.append(_page_told(state, page, "uncapped" if page.cap is None else "capped", "undo"))
     elif "text_seq" in changed:
         told.append(_page_told(state, page, "updated", "undo"))
-    else:
+    elif changed:
         told.append(_page_told(state, page, "unpinned" if page.pin is page.own_pin else "pinned", "undo"))
+    return told
+
+
+def _asked_back(state: State, page: Page) -> bool:
+    """Does an act since the last prompt, that stands, still ask for the page at full?"""
+    asked = False
+    for act in state.acts.values():
+        if act.seq > state.prompt_seq and act.state == "applied" and page.page_id in act.page_ids:
+            if act.act == OperatorDemote.KIND:
+                asked = False
+            elif act.act == OperatorRestore.KIND and "text_seq" not in _set_by(act, page.page_id):
+                asked = True
+    return asked
+
+
+def _put_text_back(state: State, side: SideState, act: Act, page: Page) -> list[Outcome]:
+    """Undo of a return to an earlier version: as before where it was not written yet, else dirty with the
+    text that stood there, so that the next boundary writes that one.
+    """
+    side.retext.add(page.order)
+    entry = side.journal.entries.get(_update_id(act.seq, page))
+    if entry is None:
+        side.dirty[page.order] = state.seq
+        return [outcome(state, side, "page", page, change="dirty", reason="undo of what was committed")]
+    side.journal.close(entry)
+    told = [journal_note(state, side, page, entry.update, entry.update.update_id, "lost", "undone")]
+    clean_before = page.page_id in act.made_dirty.get(side.side.value, ())
+    if clean_before and side.dirty.get(page.order) == act.seq:
+        del side.dirty[page.order]
+        side.at_risk.pop(page.order, None)
+        told.append(outcome(state, side, "page", page, change="clean", reason="undone"))
     return told
 
 
 # --- receipts ---
 
 
-def _wants_receipt(state: State, body: Act) -> bool:
+def _wants_receipt(state: State, body: ActBody) -> bool:
     """Only what a prompt can show, and only where our word reaches the prompt."""
     if reach(state.mode, body.KIND) == "shadow" or isinstance(body, OperatorUnpin):
         return False
     return not (isinstance(body, OperatorPin) and body.pin is not Pin.HARD)
 
 
-def _receipt(state: State, act: dict[str, Any], how: str) -> Outcome:
+def _receipt(state: State, act: Act, how: str) -> Outcome:
     assert state.primary is not None
-    page = state.page(act["page_ids"][0])
-    data = {"act_seq": act["seq"], "state": act["receipt"], "prompt_turn": act["prompt_turn"], "how": how}
+    page = state.page(act.page_ids[0])
+    data = {"act_seq": act.seq, "state": act.receipt, "prompt_turn": act.prompt_turn, "how": how}
     return outcome(state, state.primary, "receipt", page, **data)
 
 
-def look_for_acts(state: State) -> None:
-    """After our prompt is made: does it hold what each act that is due demands?"""
-    primary = state.primary
+def _settled(state: State, act: Act, *, seen: bool, how: str) -> Outcome:
+    act.receipt = "seen" if seen else "missing"
+    state.due.remove(act.seq)
+    return _receipt(state, act, how)
+
+
+def look_for_acts(state: State) -> list[Outcome]:
+    """After our prompt is made: does it hold what each act that is due demands? A restore asked for the first
+    prompt after it only: where nobody proved that one, its receipt is missing.
+    """
+    primary, found = state.primary, []
     assert primary is not None
-    for seq in state.due:
+    for seq in list(state.due):
         act = state.acts[seq]
-        if act["act"] == OperatorRestore.KIND and act["prompt_turn"] is not None:
-            continue  # it asked for the first prompt after it only
-        act["prompt_turn"] = state.turn
-        act["held"] = all(_holds(state, primary, act, page_id) for page_id in act["page_ids"])
+        if act.act == OperatorRestore.KIND and act.prompt_turn is not None:
+            found.append(_settled(state, act, seen=False, how="no answer told what its prompt was"))
+            continue
+        act.prompt_turn = state.turn
+        lacks = (_lacks(state, primary, act, page_id) for page_id in act.page_ids)
+        act.lacks = next((why for why in lacks if why), "")
+    return found
 
 
-def _holds(state: State, side: SideState, act: dict[str, Any], page_id: str) -> bool:
+def _lacks(state: State, side: SideState, act: Act, page_id: str) -> str:
+    """What the prompt lacks of what the act asked for this page, '' if it holds it."""
     page = state.table.by_id[page_id]
     at = side.fidelity[page.order]
+    absent = "not in the prompt"
     if page.status is not PageStatus.LIVE:
-        return False
-    if act["act"] == OperatorDemote.KIND:
-        return page.cap is not None and at <= max(page.cap, page.served)
-    if act["act"] == OperatorRestore.KIND:
-        version_only = act["before"][page_id]["text_seq"] != act["after"][page_id]["text_seq"]
-        return bool(at) if version_only else at == Fidelity.FULL
-    return at >= page.minimum
+        return absent
+    if act.act == OperatorDemote.KIND:
+        if page.cap is None:
+            return "the demotion was lifted"
+        return "" if at <= page.cap else f"no form at or below {page.cap.label}: it stands at {LABEL[at]}"
+    if act.act == OperatorRestore.KIND:
+        held = bool(at) if "text_seq" in _set_by(act, page_id) else at == Fidelity.FULL
+        return "" if held else absent
+    return "" if at >= page.minimum else absent
 
 
 def settle_receipts(state: State, body: ModelAnswered) -> list[Outcome]:
@@ -427,19 +444,9 @@ def settle_receipts(state: State, body: ModelAnswered) -> list[Outcome]:
     found = []
     for seq in list(state.due):
         act = state.acts[seq]
-        if act["prompt_turn"] != state.turn:
-            continue
-        seen = body.prompt_matches and bool(act["held"])
-        how = (
-            "hash"
-            if seen
-            else "the prompt sent was not ours"
-            if not body.prompt_matches
-            else "not in the prompt"
-        )
-        act["receipt"] = "seen" if seen else "missing"
-        state.due.remove(seq)
-        found.append(_receipt(state, act, how))
+        if act.prompt_turn == state.turn:
+            why = act.lacks if body.prompt_matches else "the prompt sent was not ours"
+            found.append(_settled(state, act, seen=not why, how=why or "hash"))
     return found
 
 
@@ -448,10 +455,10 @@ def apply_receipt(state: State, body: Receipt) -> list[Outcome]:
     act = state.acts.get(body.act_seq)
     if act is None:
         raise Refused(f"event {body.act_seq} is no act")
-    if not act["receipt"]:
-        raise Refused(f"act {body.act_seq} has no receipt to settle ({act['state']})")
-    act["receipt"] = "seen" if body.seen else "missing"
-    act["prompt_turn"] = body.turn if body.turn is not None else state.turn
+    if not act.receipt:
+        raise Refused(f"act {body.act_seq} has no receipt to settle ({act.state})")
+    act.receipt = "seen" if body.seen else "missing"
+    act.prompt_turn = body.turn if body.turn is not None else state.turn
     if body.act_seq in state.due:
         state.due.remove(body.act_seq)
     return [_receipt(state, act, body.how)]

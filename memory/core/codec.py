@@ -32,9 +32,8 @@ from memory.core.types import (
     ToolKind,
 )
 
-MAX_STRING = (
-    100_000  # characters of a free string (reason, rule, evidence, signature); page texts are not bound by it
-)
+#: Characters of a free string (reason, rule, evidence, signature); page texts are not bound by it.
+MAX_STRING = 100_000
 MAX_RESOURCE = 8_192  # characters of one resource name
 MAX_MAP = 1_000  # entries of a map of counts
 MAX_DEPTH = 64  # of free JSON (settings, values, notes)
@@ -344,6 +343,7 @@ _CHECKS: dict[type, dict[str, Check]] = {
     },
     ev.DemandObserved: {
         "page_id": _id, "fidelity": _present, "rule": _string, "evidence": _string, "exact": _bool,
+        "call_repeat": _bool,
     },
     ev.ToolCalled: {
         "call_id": _id, "tool": _string, "signature": _filled, "kind": _enum(ToolKind), "refresh": _bool,
@@ -356,7 +356,7 @@ _CHECKS: dict[type, dict[str, Check]] = {
     ev.Boundary: {
         "kind": _enum(BoundaryKind), "trigger": _string, "tokens_before": _opt_count,
         "tokens_after": _opt_count, "preserved": _optional(_list(_id)),
-        "dropped": _list(_id), "summary_page": _opt_id,
+        "dropped": _list(_id), "leaves_pointers": _bool, "summary_page": _opt_id,
     },
     ev.ProjectCommit: {
         "page_id": _id, "version": _count, "representations": _representations, "origin_session": _string,

@@ -8,12 +8,12 @@ from memory.core import engine
 from memory.core.acts import bound_side, next_budget
 from memory.core.events import Event
 from memory.core.faults import tokens_of
-from memory.core.prompts import _floor, select_now
-from memory.core.selector import UNLIMITED, required_pages
+from memory.core.prompts import floor, required_now, select_now
+from memory.core.selector import UNLIMITED
 from memory.core.snapshot import clone
 from memory.core.state import SideState, State
 from memory.core.trace import close_turn
-from memory.core.types import ChangeReason, Fidelity
+from memory.core.types import Fidelity
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,10 +65,5 @@ def dry_run(state: State, event: Event) -> DryRun:
 
 def _needs(state: State, side: SideState, budget: int) -> tuple[int, int]:
     """Floor, and by how much the required set outgrows the budget."""
-    declared = {
-        order: (fidelity, ChangeReason(reason)) for order, (fidelity, reason, _) in side.declared.items()
-    }
-    required = required_pages(
-        state.table, declared, auto_pins=True, after_boundary=side.after_boundary is not None
-    )
-    return _floor(state, side, required), max(0, tokens_of(required, state) - budget)
+    required = required_now(state, side)
+    return floor(state, side, required), max(0, tokens_of(required, state) - budget)

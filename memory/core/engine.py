@@ -13,7 +13,7 @@ from typing import Any
 from memory.core import acts, page_events, prompts, tool_events
 from memory.core import events as ev
 from memory.core.acts import Refused
-from memory.core.faults import in_reach_of_prompt, judge_demand, was_dropped
+from memory.core.faults import judge_observed, not_judged, unmet, was_dropped
 from memory.core.handling import known_page, known_policy, need_turn, primary_side, tell
 from memory.core.lifecycle import apply_boundary, journal_note
 from memory.core.lifecycle import commit as commit_page
@@ -209,31 +209,16 @@ def _demand_declared(state: State, body: ev.DemandDeclared, actor: str) -> list[
 def _demand_observed(state: State, body: ev.DemandObserved, actor: str) -> list[Outcome]:
     page = known_page(state, body.page_id)
     need_turn(state)
-    if not in_reach_of_prompt(
-        state, page
-    ):  # it came after prompt N, or has been outdated since: nothing to judge
-        why = "came after the prompt" if page.created_seq > state.prompt_seq else page.status.value
-        return [
-            tell(
-                state, page, "page", change="demanded", fidelity=body.fidelity.label, reason=why, judged=False
-            )
-        ]
+    why = not_judged(state, page)
+    if why:
+        label = body.fidelity.label
+        return [tell(state, page, "page", change="demanded", fidelity=label, reason=why, judged=False)]
     found: list[Outcome] = []
     dropped = False
     for side in state.sides():
-        found += judge_demand(
-            state,
-            side,
-            page,
-            body.fidelity,
-            exact=body.exact,
-            declared=False,
-            rule=body.rule,
-            evidence=body.evidence,
-            caused_by_drop=dropped,
-        )
+        found += judge_observed(state, side, page, body, caused_by_drop=dropped)
         if side.side is Side.PRIMARY:
-            dropped = side.verdicts[page.order].kind == "fault" and was_dropped(side, page.order)
+            dropped = was_dropped(side, page.order) and unmet(side, page, body.fidelity)
     return found
 
 
@@ -248,7 +233,7 @@ def _write_staged(state: State, body: ev.WriteStaged, actor: str) -> list[Outcom
     found = []
     for side in state.sides():
         side.journal.stage(update, page.order, state.seq)
-        side.dirty.add(page.order)
+        side.dirty[page.order] = state.seq
         found.append(journal_note(state, side, page, update, update.update_id, "staged"))
     return found
 

@@ -185,6 +185,8 @@ class DemandObserved:
     rule: str = ""
     evidence: str = ""
     exact: bool = True  # False: a rule guessed it
+    # the demand is the repeated call itself: where it is unmet, the call's duplicate_tool is the fault
+    call_repeat: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -255,7 +257,8 @@ class Boundary:
     tokens_before: int | None = None
     tokens_after: int | None = None
     preserved: tuple[str, ...] | None = None
-    dropped: tuple[str, ...] = ()  # prune: the pages that leave; they keep a pointer if resolvable
+    dropped: tuple[str, ...] = ()  # prune: the pages that leave
+    leaves_pointers: bool = True  # prune: those that resolve keep a pointer; false: nothing stays (a rewind)
     summary_page: str | None = None
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from memory.core.events import Recall, ToolCalled
+from memory.core.events import DemandObserved, Recall, ToolCalled
 from memory.core.outcomes import Outcome
 from memory.core.pages import SERVES, Page
 from memory.core.selector import Required
@@ -43,9 +43,10 @@ def _fault_data(kind: FaultKind, insufficient: bool, exact: bool, data: dict[str
 def _count_fault(
     side: SideState, kind: FaultKind, page: Page | None, insufficient: bool, exact: bool, by: int
 ) -> None:
+    if insufficient and not exact:
+        return  # only told
     name = "faults_inferred" if not exact else "insufficient" if insufficient else "faults"
-    if not (insufficient and not exact):  # inferred misses of class insufficient are only told, not counted
-        side.totals.count(name, kind.value, by)
+    side.totals.count(name, kind.value, by)
     if page is not None:
         seat = side.seats[page.order]
         if insufficient:
@@ -66,49 +67,39 @@ def cause_of(state: State, side: SideState, page: Page) -> Cause | None:
 
 def judge_pins(state: State, side: SideState) -> list[Outcome]:
     """Pages pinned hard that stand below their minimum, one miss a page and prompt."""
-    table, found = state.table, []
-    insufficient = classify(side, side.required_tokens)
-    for order in sorted(table.own_hard if side.own else table.hard):
-        page = table.pages[order]
-        minimum = page.own_minimum if side.own else page.minimum
-        if side.fidelity[order] < minimum:
-            found.append(
-                fault(
-                    state,
-                    side,
-                    FaultKind.PINNED_INVARIANT_MISS,
-                    page,
-                    insufficient=insufficient,
-                    demanded=minimum.label,
-                    resident=LABEL[side.fidelity[order]],
-                    rule="pin",
-                    evidence="",
-                    cause=cause_json(cause_of(state, side, page)),
-                )
-            )
-    return found
+    table = state.table
+    hard = table.own_hard if side.own else table.hard
+    return _below_minimum(state, side, hard, FaultKind.PINNED_INVARIANT_MISS, "pin")
 
 
 def judge_rules(state: State, side: SideState, boundary: Cause) -> list[Outcome]:
     """Bootstrap and constraint pages that the first prompt after a compaction or reset lacks."""
-    table, found = state.table, []
+    kind = FaultKind.POST_COMPACTION_BOOTSTRAP
+    return _below_minimum(state, side, state.table.rules, kind, boundary[2], boundary)
+
+
+def _below_minimum(
+    state: State, side: SideState, orders: set[int], kind: FaultKind, rule: str, cause: Cause | None = None
+) -> list[Outcome]:
+    """A fault for each page below its minimum; ``cause`` serves where the page itself has none."""
+    found = []
     insufficient = classify(side, side.required_tokens)
-    for order in sorted(table.rules):
-        page = table.pages[order]
+    for order in sorted(orders):
+        page = state.table.pages[order]
         minimum = page.own_minimum if side.own else page.minimum
         if side.fidelity[order] < minimum:
             found.append(
                 fault(
                     state,
                     side,
-                    FaultKind.POST_COMPACTION_BOOTSTRAP,
+                    kind,
                     page,
                     insufficient=insufficient,
                     demanded=minimum.label,
                     resident=LABEL[side.fidelity[order]],
-                    rule=boundary[2],
+                    rule=rule,
                     evidence="",
-                    cause=cause_json(cause_of(state, side, page) or boundary),
+                    cause=cause_json(cause_of(state, side, page) or cause),
                 )
             )
     return found
@@ -119,11 +110,34 @@ def was_dropped(side: SideState, order: int) -> bool:
     return side.seats[order].reason == ChangeReason.DROPPED and side.fidelity[order] < Fidelity.FULL
 
 
-def in_reach_of_prompt(state: State, page: Page) -> bool:
-    """Could prompt N have held the page as it is asked for? Not if it came, or was superseded, otherwise."""
+def not_judged(state: State, page: Page) -> str:
+    """Why prompt N says nothing about a demand for the page as it is now; '' if it does."""
     if page.created_seq > state.prompt_seq:
-        return False
-    return page.status is PageStatus.LIVE or page.left_turn == state.turn
+        return "came after the prompt"
+    if page.status is not PageStatus.LIVE and page.left_turn != state.turn:
+        return page.status.value
+    return "new text since the prompt" if page.text_seq > state.prompt_seq else ""
+
+
+def resolves(side: SideState, page: Page, at: int) -> bool:
+    """Is anything of the page there that can be resolved to the whole?"""
+    return bool(at) and page.resolvable and side.policy.resolves
+
+
+def holds(side: SideState, page: Page) -> bool:
+    """Is the page there, above a pointer or by a handle that resolves: no need to fetch it again?"""
+    at = side.fidelity[page.order]
+    return at > Fidelity.POINTER or resolves(side, page, at)
+
+
+def demand_level(side: SideState, page: Page, fidelity: int) -> int:
+    """A demand below the page's minimum is raised to it."""
+    return max(fidelity, page.own_minimum if side.own else page.minimum)
+
+
+def unmet(side: SideState, page: Page, fidelity: int) -> bool:
+    """Would a demand for the page be a refetch on this side?"""
+    return _verdict(side, page, demand_level(side, page, fidelity)) == "fault"
 
 
 def judge_demand(
@@ -138,43 +152,82 @@ def judge_demand(
     evidence: str,
     caused_by_drop: bool = False,
 ) -> list[Outcome]:
-    """Judge one demand against this turn's prompt; of several for a page the highest counts, once."""
-    order, seat = page.order, side.seats[page.order]
-    if order not in side.demanded:
-        side.demanded[order] = None
-        seat.demand_turns = (*seat.demand_turns, state.turn)[-DEMAND_TURNS:]
-    level = max(fidelity, page.own_minimum if side.own else page.minimum)
-    old = side.verdicts.get(order)
-    if old is not None and level <= old.level and (not exact or level <= old.exact_level):
-        return []
+    """Judge one demand against this turn's prompt; of several for a page the highest counts, once.
+
+    An inferred demand counts beside an exact one only where it asks for more and comes out worse, so a guess
+    never takes an exact fact away. ``caused_by_drop``: on this side the demand would not have been made.
+    Where it is met, it is neither a hit nor recency; but its page-in and the tokens of it are counted, for
+    the session goes on from what it brought in, and the shadow must not look better than it is.
+    """
+    order, level = page.order, demand_level(side, page, fidelity)
+    proved, guess = side.verdicts.get(order), side.guesses.get(order)
+    old = proved if exact else guess
     new = Verdict()
-    new.declared = declared or (old is not None and old.declared)
-    new.level = max(level, old.level if old else 0)
-    new.exact_level = max(level if exact else 0, old.exact_level if old else 0)
-    at = side.fidelity[order]
-    new.kind = _verdict(side, page, at, new.level)
-    new.exact = new.exact_level > 0 and _verdict(side, page, at, new.exact_level) == new.kind
-    higher = old is None or level > old.level
-    new.rule, new.evidence = (rule, evidence) if higher or old is None else (old.rule, old.evidence)
-    if old is not None and (old.level, old.exact, old.kind) == (new.level, new.exact, new.kind):
-        old.exact_level = new.exact_level
+    new.kind, new.level, new.exact = _verdict(side, page, level), level, exact
+    new.rule, new.evidence = rule, evidence
+    covered = not exact and proved is not None and (level <= proved.level or new.kind == proved.kind)
+    if covered or (old is not None and level <= old.level):
+        if not caused_by_drop:
+            _mark_demanded(state, side, page)
         return []
+    new.credited = new.kind == "fault" or not caused_by_drop or (old is not None and old.credited)
+    new.declared = declared or any(v is not None and v.declared for v in (proved, guess))
     if new.kind == "page_in":
-        new.tokens = page.demanded_tokens(new.level)
+        new.tokens = page.demanded_tokens(level)
     elif new.kind == "fault":
         new.insufficient = classify(side, side.required_tokens if new.declared else side.floor_tokens)
         new.cause = cause_of(state, side, page)
-    if old is not None:
-        _tally(side, page, old, -1)
+    if new.credited:
+        _mark_demanded(state, side, page)
+    replaced = [] if old is None else [old]
+    if exact and guess is not None and (guess.level <= level or guess.kind == new.kind):
+        replaced.append(side.guesses.pop(order))
+    for verdict in replaced:
+        _tally(side, page, verdict, -1)
     _tally(side, page, new, 1)
-    side.verdicts[order] = new
-    return [_tell(state, side, page, new, amends=old is not None, caused_by_drop=caused_by_drop)]
+    (side.verdicts if exact else side.guesses)[order] = new
+    told = [_tell(state, side, page, new, amends=bool(replaced))]
+    other = side.guesses.get(order) if exact else proved
+    if replaced and new.kind != "hit" and other is not None and other.kind != "hit":
+        told.append(_tell(state, side, page, other, amends=False))  # it still stands: told once more
+    return told
 
 
-def _verdict(side: SideState, page: Page, at: int, level: int) -> str:
+def _mark_demanded(state: State, side: SideState, page: Page) -> None:
+    if page.order not in side.demanded:
+        seat = side.seats[page.order]
+        side.demanded[page.order] = None
+        seat.demand_turns = (*seat.demand_turns, state.turn)[-DEMAND_TURNS:]
+
+
+def judge_observed(
+    state: State, side: SideState, page: Page, body: DemandObserved, *, caused_by_drop: bool
+) -> list[Outcome]:
+    """Judge what an answer or its calls showed. Where the demand is the repeated call itself and is unmet,
+    the call's duplicate_tool is the fault, and the demand is only told.
+    """
+    if body.call_repeat and unmet(side, page, body.fidelity):
+        _mark_demanded(state, side, page)
+        data = {"fidelity": body.fidelity.label, "reason": "the repeated call is the fault", "judged": False}
+        return [outcome(state, side, "page", page, change="demanded", **data)]
+    return judge_demand(
+        state,
+        side,
+        page,
+        body.fidelity,
+        exact=body.exact,
+        declared=False,
+        rule=body.rule,
+        evidence=body.evidence,
+        caused_by_drop=caused_by_drop,
+    )
+
+
+def _verdict(side: SideState, page: Page, level: int) -> str:
+    at = side.fidelity[page.order]
     if at >= level or at >= (SERVES[page.mask][level] or level):
         return "hit"
-    return "page_in" if at and page.resolvable and side.policy.resolves else "fault"
+    return "page_in" if resolves(side, page, at) else "fault"
 
 
 def _tally(side: SideState, page: Page, verdict: Verdict, by: int) -> None:
@@ -182,25 +235,21 @@ def _tally(side: SideState, page: Page, verdict: Verdict, by: int) -> None:
     if verdict.kind == "fault":
         _count_fault(side, FaultKind.REFETCH, page, verdict.insufficient, verdict.exact, by)
         return
-    if verdict.kind == "page_in":
-        side.seats[page.order].page_ins += by
+    hit, page_in = by * verdict.credited, by * (verdict.kind == "page_in")
+    side.seats[page.order].page_ins += page_in
     if verdict.exact:
-        totals.hits += by
-        if verdict.kind == "page_in":
-            totals.page_ins += by
-            totals.page_in_tokens += by * verdict.tokens
+        totals.hits += hit
+        totals.page_ins += page_in
+        totals.page_in_tokens += page_in * verdict.tokens
     else:
-        totals.hits_inferred += by
-        if verdict.kind == "page_in":
-            totals.page_ins_inferred += by
-            totals.page_in_tokens_inferred += by * verdict.tokens
+        totals.hits_inferred += hit
+        totals.page_ins_inferred += page_in
+        totals.page_in_tokens_inferred += page_in * verdict.tokens
 
 
-def _tell(
-    state: State, side: SideState, page: Page, verdict: Verdict, *, amends: bool, caused_by_drop: bool
-) -> Outcome:
+def _tell(state: State, side: SideState, page: Page, verdict: Verdict, *, amends: bool) -> Outcome:
     resident, demanded = LABEL[side.fidelity[page.order]], LABEL[verdict.level]
-    extra: dict[str, Any] = {"caused_by_drop": True} if caused_by_drop else {}
+    extra: dict[str, Any] = {} if verdict.credited else {"caused_by_drop": True}
     if verdict.kind == "hit":
         return outcome(
             state,
@@ -249,7 +298,10 @@ def verdict_fault(verdict: Verdict, resident: str, *, amends: bool) -> dict[str,
 def judge_repeat(
     state: State, side: SideState, body: ToolCalled, page: Page | None, *, caused_by_drop: bool = False
 ) -> list[Outcome]:
-    """Judge a call whose signature occurred before; ``page``: the signature's latest result, if known."""
+    """Judge a call whose signature occurred before; ``page``: the signature's latest result, if known.
+
+    ``caused_by_drop``: an alert is marked and not counted, for this side would not have made the call.
+    """
     call = {"call_id": body.call_id, "signature": body.signature}
     why = _refresh_reason(body, page)
     if why:
@@ -258,10 +310,9 @@ def judge_repeat(
         return [outcome(state, side, "refresh", page, **call, why=why)]
     if page is None or page.status is PageStatus.RETIRED:
         return []
-    at = side.fidelity[page.order]
-    held = at > Fidelity.POINTER or (at == Fidelity.POINTER and page.resolvable and side.policy.resolves)
-    if held or caused_by_drop:
-        data = {**call, "exact": body.exact, "caused_by_drop": caused_by_drop, "resident": LABEL[at]}
+    resident = LABEL[side.fidelity[page.order]]
+    if holds(side, page):
+        data = {**call, "exact": body.exact, "caused_by_drop": caused_by_drop, "resident": resident}
         if not caused_by_drop and body.exact:
             side.totals.alerts += 1
         elif not caused_by_drop:
@@ -278,7 +329,7 @@ def judge_repeat(
             exact=body.exact,
             where="tools",
             demanded="",
-            resident=LABEL[at],
+            resident=resident,
             rule="signature",
             evidence=body.signature,
             call_id=body.call_id,

@@ -82,6 +82,9 @@ class Journal:
     def staged(self) -> list[Entry]:
         return [entry for entry in self.entries.values() if entry.state == "staged"]
 
+    def has_staged(self, order: int) -> bool:
+        return any(e.order == order and e.state == "staged" for e in self.entries.values())
+
     def parked(self) -> list[Entry]:
         return [entry for entry in self.entries.values() if entry.state == "parked"]
 

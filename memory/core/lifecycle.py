@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from memory.core.events import Boundary, Update
@@ -10,7 +11,7 @@ from memory.core.journal import Entry, validate
 from memory.core.outcomes import Outcome
 from memory.core.pages import MAX_VERSIONS, Page
 from memory.core.state import Cause, SideState, State, cause_json, outcome
-from memory.core.types import BoundaryKind, FaultKind, Fidelity, PageStatus, Scope, Side
+from memory.core.types import BoundaryKind, ChangeReason, FaultKind, Fidelity, PageStatus, Scope, Side
 
 _LOSES_NOW = (BoundaryKind.RESET, BoundaryKind.SHUTDOWN)
 _LOSES_LATER = (BoundaryKind.COMPACTION, BoundaryKind.PRUNE)
@@ -62,7 +63,7 @@ def apply_boundary(state: State, body: Boundary) -> list[Outcome]:
                         state, side, order, (state.seq, state.turn, body.kind.value), next_turn=True
                     )
         elif body.kind in _LOSES_LATER:
-            for order in side.dirty:
+            for order in sorted(side.dirty):
                 side.at_risk[order] = (state.seq, state.turn, body.kind.value)
         if body.kind in _FIRST_PROMPT_AFTER:
             side.after_boundary = (state.seq, state.turn, body.kind.value)
@@ -132,7 +133,7 @@ def _settle(state: State, side: SideState, entry: Entry, counts: dict[str, int])
 def _lose(state: State, side: SideState, order: int, cause: Cause, *, next_turn: bool) -> list[Outcome]:
     """A dirty page was destroyed: one flush_miss; its staged updates go with it."""
     page, what = state.table.pages[order], cause[2]
-    side.dirty.discard(order)
+    side.dirty.pop(order, None)
     side.at_risk.pop(order, None)
     if next_turn:  # the loss belongs to the turn that the boundary begins
         side.log, side.next_log = side.next_log, side.log
@@ -151,6 +152,8 @@ def _lose(state: State, side: SideState, order: int, cause: Cause, *, next_turn:
     ]
     if next_turn:
         side.log, side.next_log = side.next_log, side.log
+        if cause[2] != BoundaryKind.SHUTDOWN:  # after it no turn follows
+            told[0] = replace(told[0], turn=state.turn + 1)
     for entry in side.journal.staged():
         if entry.order == order:
             side.journal.close(entry)
@@ -183,9 +186,8 @@ def _drop(state: State, side: SideState, body: Boundary) -> tuple[list[str], lis
                 if page.status is PageStatus.LIVE and (
                     side.fidelity[page.order] or page.order in side.incoming
                 ):
-                    side.incoming.pop(page.order, None)
-                    at = Fidelity.POINTER if page.resolvable else Fidelity.ABSENT
-                    side.outgoing[page.order] = (int(at), state.seq, state.turn, body.kind.value)
+                    pointer = page.resolvable and body.leaves_pointers
+                    _goes(state, side, page.order, Fidelity.POINTER if pointer else Fidelity.ABSENT, body)
                     dropped.append(page_id)
         return [], dropped
     side.stale.clear()
@@ -202,6 +204,17 @@ def _drop(state: State, side: SideState, body: Boundary) -> tuple[list[str], lis
                 side.incoming[order] = state.seq
         elif (side.fidelity[order] and side.outgoing.get(order, _STAYS)[0]) or order in side.incoming:
             dropped.append(page.page_id)
-            side.incoming.pop(order, None)
-            side.outgoing[order] = (0, state.seq, state.turn, body.kind.value)
+            _goes(state, side, order, Fidelity.ABSENT, body)
     return kept, dropped
+
+
+def _goes(state: State, side: SideState, order: int, at: Fidelity, body: Boundary) -> None:
+    """The page is at this fidelity from the next prompt on, by the boundary's doing."""
+    side.incoming.pop(order, None)
+    side.outgoing[order] = (int(at), state.seq, state.turn, body.kind.value)
+    if (
+        not at and not side.fidelity[order]
+    ):  # no prompt ever held it: nothing moves, but this is why it is absent
+        seat = side.seats[order]
+        seat.reason, seat.since_turn = ChangeReason.DROPPED.value, state.turn
+        seat.cause = (state.seq, state.turn, body.kind.value)

@@ -16,7 +16,7 @@ class Totals:
     alerts: int = 0
     alerts_inferred: int = 0
     refreshes: int = 0
-    hits: int = 0  # demands met, page-ins among them
+    hits: int = 0  # demands met, page-ins among them; none that the drop caused
     hits_inferred: int = 0
     page_ins: int = 0
     page_ins_inferred: int = 0

@@ -7,7 +7,8 @@ kind            data
 ==============  ========================================================================================
 rejected        why (the event was not applied; nothing else changed)
 page            change: created | updated | superseded | retired | dirty | clean | pinned | unpinned |
-                capped | uncapped | committed | demanded; by, reason …
+                capped | uncapped | committed | demanded; by, reason …; judged: false (a demand that is not
+                judged, and why)
 residency       from, to, tokens_from, tokens_to, reason (``ChangeReason``)
 prompt          request_id, policy, budget (what tokens_used is held against), page_budget (what pages have),
                 tokens_used, resident_tokens, required_tokens, floor_tokens, recorded_tokens, unseen_tokens,
@@ -15,8 +16,9 @@ prompt          request_id, policy, budget (what tokens_used is held against), p
                 excess_tokens, fixed_tokens, unmet: [page_id],
                 insufficient_by (tokens, 0 if the required set fits),
                 pages: [[page_id, fidelity, text_seq]] (enforced only; table order)
-hit             fidelity, demanded, exact, rule, amends                (a demand met at its fidelity)
-page_in         from, to, tokens, exact, amends (true: replaces this turn's earlier verdict on the page)
+hit             fidelity, demanded, exact, rule, amends, caused_by_drop   (a demand met at its fidelity)
+page_in         from, to, tokens, exact, caused_by_drop, amends (true: replaces what this turn said of the
+                page before; what of that still stands is told once more after it)
 fault           fault, class, exact, demanded, resident, rule, evidence, cause {seq, turn, what}, amends
 alert           call_id, signature, exact, caused_by_drop
 refresh         call_id, signature, why
@@ -114,16 +116,14 @@ class SideTotals:
     insufficient: dict[str, int]  # kind -> misses of class insufficient
     alerts: int
     refreshes: int
-    hits: int
-    page_ins: int
+    hits: int  # demands met, page-ins among them; none that the drop caused
+    page_ins: int  # with those that the drop caused: their price is paid all the same
     page_in_tokens: int
     moved_tokens: int  # tokens that changed fidelity from prompt to prompt
     thrash: float
     trace_sha256: str
     by_type: dict[str, int]  # page type -> resident tokens
-    page_budget: int | None = (
-        None  # tokens that pages have: window less unseen less reserve, or the budget set
-    )
+    page_budget: int | None = None  # tokens that pages have: window less unseen less reserve, or as set
     resident_tokens: int = 0  # of the pages in the last prompt
     alerts_inferred: int = 0  # what a rule guessed is beside the exact counts, never in them
     hits_inferred: int = 0

@@ -9,7 +9,7 @@ from memory.core.errors import EventError
 from memory.core.handling import known_page, primary_side, tell
 from memory.core.outcomes import Outcome
 from memory.core.pages import MAX_VERSIONS, Page, token_row
-from memory.core.state import Changing, Seat, SideState, State
+from memory.core.state import Changing, Seat, SideState, State, outcome
 from memory.core.types import MAX_PAGES, Fidelity, PageStatus, Scope
 
 
@@ -29,7 +29,7 @@ def page_created(state: State, body: ev.PageCreated, actor: str) -> list[Outcome
         else:
             side.incoming[page.order] = state.seq
         if spec.dirty:
-            side.dirty.add(page.order)
+            side.dirty[page.order] = state.seq
     return [tell(state, page, "page", change="created", dirty=spec.dirty)]
 
 
@@ -55,7 +55,7 @@ def page_updated(state: State, body: ev.PageUpdated, actor: str) -> list[Outcome
             side.outgoing.pop(page.order, None)
             side.incoming[page.order] = state.seq
         if not body.durable:
-            side.dirty.add(page.order)
+            side.dirty[page.order] = state.seq
     what = {"what": body.what, "revived": revived, "dirty": not body.durable}
     return [tell(state, page, "page", change="updated", **what)]
 
@@ -78,7 +78,11 @@ def _leave_copy(side: SideState, page: Page) -> None:
         side.stale[order] = side.stale.get(order, 0) + side.seats[order].in_prompt
 
 
-def leave_table(state: State, page: Page, status: PageStatus, *, copy_stays: bool) -> None:
+def leave_table(state: State, page: Page, status: PageStatus, *, copy_stays: bool) -> list[Outcome]:
+    """Take a page out of the table. What was only marked dirty is given up with it, and that is told; updates
+    that stand in the journal are still settled at the next boundary.
+    """
+    found = []
     with Changing(state, page):
         page.status = status
         page.left_seq, page.left_turn = state.seq, state.turn
@@ -89,18 +93,23 @@ def leave_table(state: State, page: Page, status: PageStatus, *, copy_stays: boo
         side.outgoing.pop(page.order, None)
         if side.fidelity[page.order]:
             side.ghosts.add(page.order)
+        if page.order in side.dirty and not side.journal.has_staged(page.order):
+            del side.dirty[page.order]
+            side.at_risk.pop(page.order, None)
+            found.append(outcome(state, side, "page", page, change="clean", reason=status.value))
+    return found
 
 
 def page_superseded(state: State, body: ev.PageSuperseded, actor: str) -> list[Outcome]:
     page = known_page(state, body.page_id, live=True)
-    leave_table(state, page, PageStatus.SUPERSEDED, copy_stays=True)
-    return [tell(state, page, "page", change="superseded", by=body.by, reason=body.reason)]
+    cleaned = leave_table(state, page, PageStatus.SUPERSEDED, copy_stays=True)
+    return [tell(state, page, "page", change="superseded", by=body.by, reason=body.reason), *cleaned]
 
 
 def page_retired(state: State, body: ev.PageRetired, actor: str) -> list[Outcome]:
     page = known_page(state, body.page_id, live=True)
-    leave_table(state, page, PageStatus.RETIRED, copy_stays=False)
-    return [tell(state, page, "page", change="retired", reason=body.reason)]
+    cleaned = leave_table(state, page, PageStatus.RETIRED, copy_stays=False)
+    return [tell(state, page, "page", change="retired", reason=body.reason), *cleaned]
 
 
 def page_linked(state: State, body: ev.PageLinked, actor: str) -> list[Outcome]:
@@ -111,7 +120,7 @@ def page_linked(state: State, body: ev.PageLinked, actor: str) -> list[Outcome]:
 def dirty_marked(state: State, body: ev.DirtyMarked, actor: str) -> list[Outcome]:
     page = known_page(state, body.page_id, live=True)
     for side in state.sides():
-        side.dirty.add(page.order)
+        side.dirty[page.order] = state.seq
     return [tell(state, page, "page", change="dirty", reason=body.reason)]
 
 

@@ -5,23 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from memory.core.pages import RULE_TYPES, Page
+from memory.core.resources import Readers
 from memory.core.types import PageStatus, PageType, Pin
-
-
-def above(path: str) -> list[str]:
-    """Folders above a path, nearest first: ``/a/b/c`` → ``/a/b``, ``/a``, ``/``; ``a/b`` → ``a``, ``.``."""
-    found = []
-    while "/" in path.rstrip("/"):
-        path = path.rstrip("/").rsplit("/", 1)[0]
-        found.append(path or "/")
-        if not path:
-            return found
-    return found if found and found[-1] == "/" else [*found, "."]
-
-
-def _split(resource: str) -> tuple[str, str]:
-    kind, _, path = resource.partition(":")
-    return kind, path.rstrip("/") or "/" if path.startswith("/") else path.rstrip("/") or "."
 
 
 class PageTable:
@@ -38,7 +23,7 @@ class PageTable:
         self.rules: set[int] = set()  # live bootstrap and constraint pages
         self.minima = 0  # tokens of the minima of all live pages
         self.own_minima = 0
-        self.readers: dict[str, tuple[int, ...]] = {}  # resource → live evidence pages that depend on it
+        self.readers: Readers[int] = Readers()  # live evidence pages by what they depend on
 
     def add(self, page: Page) -> None:
         """Append a page; its order must be the table's length."""
@@ -60,8 +45,7 @@ class PageTable:
         self.minima += page.tokens[page.served]
         self.own_minima += page.tokens[page.served if page.own_minimum == page.minimum else page.own_served]
         if page.type is PageType.EVIDENCE:
-            for resource in page.resources:
-                self.readers[resource] = (*self.readers.get(resource, ()), order)
+            self.readers.add(order, page.resources)
 
     def leave(self, page: Page) -> None:
         """Take a live page out of the indexes."""
@@ -73,40 +57,11 @@ class PageTable:
         self.minima -= page.tokens[page.served]
         self.own_minima -= page.tokens[page.served if page.own_minimum == page.minimum else page.own_served]
         if page.type is PageType.EVIDENCE:
-            for resource in page.resources:
-                readers = tuple(other for other in self.readers[resource] if other != order)
-                if readers:
-                    self.readers[resource] = readers
-                else:
-                    del self.readers[resource]
+            self.readers.remove(order, page.resources)
 
     def written(self, writes: Iterable[str]) -> list[tuple[Page, str]]:
-        """Live evidence pages whose answer a write may have changed, in table order, each with the write.
-
-        ``workspace`` is hit by any write; a file by a write to it or to a folder above it; a folder by
-        a write to it, above it or below it; anything else (``url:…``) by the same name.
-        """
-        hit: dict[int, str] = {}
-        readers = self.readers
-        for write in writes if readers else ():
-            names = {write, "workspace"}
-            kind, path = _split(write)
-            if kind in ("file", "dir"):
-                names.add(f"{kind}:{path}")
-                names.update(f"dir:{folder}" for folder in above(path))
-            if kind == "dir":
-                start = "" if path == "." else path.rstrip("/") + "/"
-                for name in readers:
-                    below_kind, below = _split(name)
-                    if (
-                        below_kind in ("file", "dir")
-                        and below.startswith(start)
-                        and (start or below[:1] != "/")
-                    ):
-                        names.add(name)
-            for name in names:
-                for order in readers.get(name, ()):
-                    hit.setdefault(order, write)
+        """Live evidence pages whose answer a write may have changed, in table order, each with the write."""
+        hit = self.readers.hit(writes)
         return [(self.pages[order], hit[order]) for order in sorted(hit)]
 
     def copy(self) -> PageTable:
@@ -116,5 +71,5 @@ class PageTable:
         other.live, other.hard, other.own_hard = set(self.live), set(self.hard), set(self.own_hard)
         other.rules = set(self.rules)
         other.minima, other.own_minima = self.minima, self.own_minima
-        other.readers = dict(self.readers)
+        other.readers = self.readers.copy()
         return other

@@ -24,7 +24,7 @@ def begin(state: State, body: PromptRequested | PromptObserved) -> list[Outcome]
     state.requests[body.request_id] = state.turn
     for side in state.sides():
         side.log, side.next_log = side.next_log, new_log()
-        side.demanded, side.verdicts = {}, {}
+        side.demanded, side.verdicts, side.guesses = {}, {}, {}
     if isinstance(body, PromptRequested):
         state.fixed_tokens = body.fixed_tokens
         state.recorded_tokens, state.unseen_items = None, {}
@@ -35,21 +35,23 @@ def begin(state: State, body: PromptRequested | PromptObserved) -> list[Outcome]
     for side in state.sides():
         found += _assemble(state, side)
     if state.primary is not None and state.primary.policy.selects:
-        acts.look_for_acts(state)
+        found += acts.look_for_acts(state)
     for side in state.sides():
         found += _judge(state, side)
     return found
 
 
+def required_now(state: State, side: SideState) -> list[Required]:
+    """The required set of an auto-pinning policy for a prompt now."""
+    declared = {o: (fidelity, ChangeReason(reason)) for o, (fidelity, reason, _) in side.demands().items()}
+    after = side.after_boundary is not None
+    return required_pages(state.table, declared, auto_pins=True, after_boundary=after, own=side.own)
+
+
 def _assemble(state: State, side: SideState) -> list[Outcome]:
-    declared = {
-        order: (fidelity, ChangeReason(reason)) for order, (fidelity, reason, _) in side.declared.items()
-    }
-    required = required_pages(
-        state.table, declared, auto_pins=True, after_boundary=side.after_boundary is not None, own=side.own
-    )
+    required = required_now(state, side)
     side.required_tokens = tokens_of(required, state)
-    side.floor_tokens = _floor(state, side, required)
+    side.floor_tokens = floor(state, side, required)
     if side.policy.selects:
         changes = _select(state, side, required)
     else:
@@ -63,7 +65,7 @@ def _assemble(state: State, side: SideState) -> list[Outcome]:
     return [*changes, _prompt_outcome(state, side)]
 
 
-def _floor(state: State, side: SideState, required: list[Required]) -> int:
+def floor(state: State, side: SideState, required: list[Required]) -> int:
     """Tokens of the required set together with the minimum of every live page."""
     table = state.table
     floor = tokens_of(required, state)
@@ -90,17 +92,13 @@ def select_now(
     """What the side's policy would choose for a prompt now (nothing is changed)."""
     assert side.index is not None
     if required is None:
-        declared = {
-            order: (fidelity, ChangeReason(reason)) for order, (fidelity, reason, _) in side.declared.items()
-        }
-        required = required_pages(
-            state.table, declared, auto_pins=True, after_boundary=side.after_boundary is not None
-        )
+        required = required_now(state, side)
     if not side.policy.auto_pins:
+        demands = side.demands()
         required = [
-            Required(order, max(side.declared[order][0], state.table.pages[order].minimum), reason)
+            Required(order, max(demands[order][0], state.table.pages[order].minimum), reason)
             for order, _, reason in required
-            if order in side.declared
+            if order in demands
         ]
     room = UNLIMITED if budget is None else budget
     if state.multi_session and budget is not None:
@@ -215,8 +213,9 @@ def _judge(state: State, side: SideState) -> list[Outcome]:
     if side.after_boundary is not None:
         found += judge_rules(state, side, side.after_boundary)
         side.after_boundary = None
-    declared, side.declared = side.declared, {}
-    for order, (fidelity, _, rule) in declared.items():
+    demands = side.demands()
+    side.declared, side.restored = {}, set()
+    for order, (fidelity, _, rule) in demands.items():
         page = state.table.pages[order]
         if page.status is PageStatus.LIVE:
             found += judge_demand(

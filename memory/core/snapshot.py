@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict, replace
 from typing import Any
 
 from memory.core import codec
@@ -11,10 +12,10 @@ from memory.core.metrics import Totals
 from memory.core.pages import Page
 from memory.core.policies import POLICIES
 from memory.core.selector import SelectionIndex
-from memory.core.state import Seat, SideState, State, Verdict
+from memory.core.state import Act, Seat, SideState, State, Verdict
 from memory.core.types import Mode, Side
 
-VERSION = 2
+VERSION = 3
 
 _PLAIN = (
     "seq",
@@ -56,8 +57,8 @@ _SIDE_PLAIN = (
     "chain",
     "changed_since_keyframe",
 )
-_SETS = ("ghosts", "retext", "dirty")
-_MAPS = ("hot", "incoming", "stale")
+_SETS = ("ghosts", "retext", "restored")
+_MAPS = ("hot", "incoming", "stale", "dirty")
 _TUPLE_MAPS = ("at_risk", "declared", "outgoing")
 
 
@@ -73,7 +74,7 @@ def dump_state(state: State) -> bytes:
             "requests": list(state.requests.items()),
             "calls": [[call, key, turn] for call, (key, turn) in state.calls.items()],
             "history": list(state.history.items()),
-            "acts": list(state.acts.values()),
+            "acts": [asdict(act) for act in state.acts.values()],
             "pages": [page.to_json() for page in state.table.pages],
             "sides": [_dump_side(side) for side in state.sides()],
         }
@@ -93,7 +94,7 @@ def load_state(raw: bytes) -> State:
     state.requests = dict(data["requests"])
     state.calls = {call: (key, turn) for call, key, turn in data["calls"]}
     state.history = dict(data["history"])
-    state.acts = {act["seq"]: act for act in data["acts"]}
+    state.acts = {act["seq"]: Act(**act) for act in data["acts"]}
     for row in data["pages"]:
         state.table.add(Page.from_json(row))
     sides = [_load_side(state, row) for row in data["sides"]]
@@ -116,6 +117,7 @@ def _dump_side(side: SideState) -> dict[str, Any]:
         "future": None if side.future is None else list(side.future.items()),
         "demanded": list(side.demanded),
         "verdicts": [[order, verdict.to_json()] for order, verdict in side.verdicts.items()],
+        "guesses": [[order, verdict.to_json()] for order, verdict in side.guesses.items()],
         "totals": side.totals.to_json(),
         "journal": side.journal.to_json(),
         "residency": f"{side.residency:x}",
@@ -139,6 +141,7 @@ def _load_side(state: State, row: dict[str, Any]) -> SideState:
     side.future = None if row["future"] is None else dict(row["future"])
     side.demanded = dict.fromkeys(row["demanded"])
     side.verdicts = {order: Verdict.from_json(verdict) for order, verdict in row["verdicts"]}
+    side.guesses = {order: Verdict.from_json(verdict) for order, verdict in row["guesses"]}
     side.totals = Totals(**row["totals"])
     side.journal = Journal.from_json(row["journal"])
     side.residency = int(row["residency"], 16)
@@ -153,7 +156,7 @@ def clone(state: State) -> State:
     for name, value in vars(state).items():
         setattr(other, name, _copied(value))
     other.table = state.table.copy()
-    other.acts = {seq: dict(act) for seq, act in state.acts.items()}
+    other.acts = {seq: replace(act) for seq, act in state.acts.items()}
     other.primary = None if state.primary is None else _clone_side(state.primary)
     other.shadow = None if state.shadow is None else _clone_side(state.shadow)
     return other
@@ -171,6 +174,7 @@ def _clone_side(side: SideState) -> SideState:
     other.log = {key: list(entries) for key, entries in side.log.items()}
     other.next_log = {key: list(entries) for key, entries in side.next_log.items()}
     other.verdicts = {order: verdict.copy() for order, verdict in side.verdicts.items()}
+    other.guesses = {order: verdict.copy() for order, verdict in side.guesses.items()}
     other.totals = Totals(**side.totals.to_json())
     other.journal = side.journal.copy()
     if side.index is not None:

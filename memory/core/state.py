@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass, field
 from typing import Any
 
 from memory.core.journal import Journal
@@ -12,7 +13,7 @@ from memory.core.page_table import PageTable
 from memory.core.pages import Page
 from memory.core.policies import Policy
 from memory.core.selector import SelectionIndex
-from memory.core.types import ChangeReason, Mode, PageStatus, Side
+from memory.core.types import ChangeReason, Fidelity, Mode, PageStatus, Side
 
 DEMAND_TURNS = 24  # kept a page
 Cause = tuple[int, int, str]  # seq, turn, what
@@ -88,14 +89,17 @@ class Seat:
 
 
 class Verdict:
-    """What this turn's prompt did for a demanded page; a higher demand replaces it."""
+    """What this turn's prompt did for a demanded page; a higher demand replaces it.
+
+    A page may have two: of its highest exact demand, and of a guessed one that came out worse.
+    """
 
     __slots__ = (
         "cause",
+        "credited",
         "declared",
         "evidence",
         "exact",
-        "exact_level",
         "insufficient",
         "kind",
         "level",
@@ -105,7 +109,7 @@ class Verdict:
 
     def __init__(self) -> None:
         self.level = 0
-        self.exact_level = 0  # highest level that an exact demand asked for
+        self.credited = True  # false: the drop caused the demand; neither a hit nor recency, only its price
         self.kind = ""  # hit, page_in, fault
         self.tokens = 0  # paged in
         self.insufficient = False
@@ -128,6 +132,25 @@ class Verdict:
         if verdict.cause is not None:
             verdict.cause = (verdict.cause[0], verdict.cause[1], verdict.cause[2])
         return verdict
+
+
+@dataclass(slots=True)
+class Act:
+    """An operator's act as it stands. ``before``, ``after``: ``acts.values`` by page id."""
+
+    seq: int
+    act: str  # the event's kind
+    actor: str
+    page_ids: list[str]
+    reason: str
+    state: str = "applied"  # refused, undone
+    why: str = ""  # it was refused
+    before: dict[str, dict[str, Any]] = field(default_factory=dict)
+    after: dict[str, dict[str, Any]] = field(default_factory=dict)
+    made_dirty: dict[str, list[str]] = field(default_factory=dict)  # side → ids of pages clean before it
+    receipt: str = ""  # due, seen, missing
+    prompt_turn: int | None = None  # the prompt that was looked at
+    lacks: str = ""  # what that prompt lacks of the act
 
 
 def new_log() -> dict[str, list[Any]]:
@@ -157,14 +180,12 @@ class SideState:
         self.index: SelectionIndex | None = None
         self.ghosts: set[int] = set()  # in the last prompt, but gone from the table since
         self.retext: set[int] = set()  # token counts changed since the last prompt
-        self.dirty: set[int] = set()
+        self.dirty: dict[int, int] = {}  # order → event that last marked it
         self.at_risk: dict[int, Cause] = {}  # dirty at a compaction or prune: settled by the next prompt
-        self.declared: dict[
-            int, tuple[int, str, str]
-        ] = {}  # order → fidelity, reason, rule; for the next prompt
-        self.future: dict[int, float] | None = (
-            None  # oracle only: order → turns that will demand it; set by replay
-        )
+        self.declared: dict[int, tuple[int, str, str]] = {}  # order → fidelity, reason, rule; next prompt
+        self.restored: set[int] = set()  # what an operator's restore asks of the next prompt, at full
+        # oracle only: order → turns that will demand it; set by replay
+        self.future: dict[int, float] | None = None
         self.after_boundary: Cause | None = None  # a compaction or reset since the last prompt
         # observed sides only: what the next prompt changes, and old copies that still stand in it
         self.incoming: dict[int, int] = {}  # order → seq
@@ -172,7 +193,8 @@ class SideState:
         self.stale: dict[int, int] = {}  # order → tokens
         # the turn
         self.demanded: dict[int, None] = {}
-        self.verdicts: dict[int, Verdict] = {}
+        self.verdicts: dict[int, Verdict] = {}  # by exact demands
+        self.guesses: dict[int, Verdict] = {}  # by inferred ones that an exact one does not cover
         self.log = new_log()
         self.next_log = new_log()
         self.budget: int | None = None  # shown with the prompt
@@ -191,6 +213,11 @@ class SideState:
     def set_policy(self, policy: Policy, table: PageTable) -> None:
         self.policy = policy
         self.index = SelectionIndex(policy, table, self.hot) if policy.selects else None
+
+    def demands(self) -> dict[int, tuple[int, str, str]]:
+        """What the next prompt is asked for: declared demands, and operators' restores above them."""
+        restores = (int(Fidelity.FULL), ChangeReason.RESTORED.value, "operator_restore")
+        return {**self.declared, **dict.fromkeys(sorted(self.restored), restores)}
 
     def resident(self) -> int:
         """Live pages above absent in the last prompt."""
@@ -222,7 +249,7 @@ class State:
         self.shadow: SideState | None = None
         self.calls: dict[str, tuple[str, int]] = {}  # call id → signature key, turn; until it returns
         self.history: dict[str, int] = {}  # signature key → order of its latest result page, -1: none known
-        self.acts: dict[int, dict[str, Any]] = {}  # seq → act (see ``acts``)
+        self.acts: dict[int, Act] = {}  # by seq
         self.due: list[int] = []  # acts whose receipt is due
         self.boundaries = 0
         self.recorded_tokens: int | None = None
@@ -242,7 +269,7 @@ class State:
 
 
 class Changing:
-    """``with``-like pair around any change of a live page, so that every index and sum follows."""
+    """Context manager around any change of a live page, so that every index and sum follows."""
 
     __slots__ = ("page", "state", "was_live")
 

@@ -10,9 +10,8 @@ from memory.core.faults import judge_recall, judge_repeat, was_dropped
 from memory.core.handling import known_page, need_turn, tell
 from memory.core.outcomes import Outcome
 from memory.core.page_events import leave_table
-from memory.core.pages import Page
-from memory.core.state import SideState, State
-from memory.core.types import Fidelity, PageStatus, Side, ToolKind
+from memory.core.state import State
+from memory.core.types import PageStatus, Side, ToolKind
 
 MAX_KEY = 120  # characters of a signature kept as it is; longer ones are kept as their hash
 
@@ -34,26 +33,18 @@ def tool_called(state: State, body: ev.ToolCalled, actor: str) -> list[Outcome]:
         page = state.table.pages[order] if order >= 0 else None
         dropped = False
         for side in state.sides():
-            told = judge_repeat(state, side, body, page, caused_by_drop=dropped and _holds(side, page))
+            told = judge_repeat(state, side, body, page, caused_by_drop=dropped)
             found += told
             if side.side is Side.PRIMARY and page is not None:
                 dropped = was_dropped(side, page.order) and any(o.kind == "fault" for o in told)
     state.history.setdefault(key, -1)
     state.calls[body.call_id] = (key, state.turn)
     for page, write in state.table.written(body.writes) if body.kind is ToolKind.WRITE else ():
-        leave_table(state, page, PageStatus.SUPERSEDED, copy_stays=True)
-        found.append(
-            tell(state, page, "page", change="superseded", by=body.call_id, reason=f"write to {write}")
-        )
+        cleaned = leave_table(state, page, PageStatus.SUPERSEDED, copy_stays=True)
+        reason = f"write to {write}"
+        found.append(tell(state, page, "page", change="superseded", by=body.call_id, reason=reason))
+        found += cleaned
     return found
-
-
-def _holds(side: SideState, page: Page | None) -> bool:
-    """Would the call not have happened on this side, because its result was there?"""
-    if page is None:
-        return False
-    at = side.fidelity[page.order]
-    return at > Fidelity.POINTER or (at == Fidelity.POINTER and page.resolvable and side.policy.resolves)
 
 
 def tool_returned(state: State, body: ev.ToolReturned, actor: str) -> list[Outcome]:

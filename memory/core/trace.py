@@ -13,7 +13,8 @@ from memory.core.policies import RECENCY_DECAY, RECENCY_FLOOR
 from memory.core.state import LABEL, SideState, State, new_log, outcome
 from memory.core.types import PageStatus
 
-ENGINE_VERSION = "1"
+#: Changed with whatever changes what the engine decides or writes: older snapshots are then not read.
+ENGINE_VERSION = "2"
 _WORD = 1 << 256
 
 
@@ -55,7 +56,8 @@ def _changes(state: State, side: SideState) -> list[list[str]]:
 
 def _record(state: State, side: SideState) -> dict[str, Any]:
     pages, log = state.table.pages, side.log
-    verdicts = [(pages[order], verdict) for order, verdict in side.verdicts.items()]
+    judged = [*side.verdicts.items(), *side.guesses.items()]
+    verdicts = [(pages[order], verdict) for order, verdict in judged]
     faults = [
         {"page_id": page.page_id, **verdict_fault(v, LABEL[side.fidelity[page.order]], amends=False)}
         for page, v in verdicts
@@ -74,7 +76,9 @@ def _record(state: State, side: SideState) -> dict[str, Any]:
         "insufficient_by": side.insufficient_by,
         "unmet": [pages[order].page_id for order in side.unmet],
         "changes": _changes(state, side),
-        "hits": [[page.page_id, LABEL[v.level], v.exact] for page, v in verdicts if v.kind == "hit"],
+        "hits": [
+            [page.page_id, LABEL[v.level], v.exact] for page, v in verdicts if v.kind == "hit" and v.credited
+        ],
         "page_ins": [
             [page.page_id, LABEL[side.fidelity[page.order]], LABEL[v.level], v.tokens, v.exact]
             for page, v in verdicts
@@ -88,6 +92,9 @@ def _record(state: State, side: SideState) -> dict[str, Any]:
         "acts": log["acts"],
         "prev": side.chain,
     }
+    caused = [[page.page_id, v.exact] for page, v in verdicts if not v.credited]
+    if caused:
+        record["caused_by_drop"] = caused  # met, but no hits
     resident = len(side.fidelity) - side.fidelity.count(0)
     if side.changed_since_keyframe > resident and state.turn > 1:
         side.changed_since_keyframe = 0
@@ -113,7 +120,7 @@ def close_turn(state: State, *, final: bool) -> list[Outcome]:
         line = codec.canonical(_record(state, side))
         side.chain = sha256(line)
         side.log = new_log()
-        side.verdicts = {}
+        side.verdicts, side.guesses = {}, {}
         data = {"record": line.decode("ascii"), "sha256": side.chain, "demanded": demanded}
         found.append(outcome(state, side, "turn", None, **data))
     return found

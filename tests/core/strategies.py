@@ -62,7 +62,8 @@ def bodies(
         case "demand_declared":
             return kind, {"page_id": page_id, "fidelity": fidelity}
         case "demand_observed":
-            return kind, {"page_id": page_id, "fidelity": fidelity, "exact": draw(st.booleans())}
+            body = {"page_id": page_id, "fidelity": fidelity, "exact": draw(st.booleans())}
+            return kind, body | {"call_repeat": draw(st.sampled_from([False, False, True]))}
         case "prompt":
             if enforced:
                 return "prompt_requested", {
@@ -104,6 +105,7 @@ def bodies(
             body = {"kind": draw(st.sampled_from(["compaction", "prune", "flush", "reset", "shutdown"]))}
             body["preserved"] = draw(st.none() | st.lists(one, max_size=3))
             body["dropped"] = draw(st.lists(one, max_size=3))
+            body["leaves_pointers"] = draw(st.booleans())
             return kind, body
         case "project_commit":
             return kind, {

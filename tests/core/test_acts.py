@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from memory.core import Event, Outcome, decode_body, dry_run, dump_state, page_view
+from memory.core.types import Fidelity
 from tests.core.cast import Session, of
 
 
@@ -52,6 +53,33 @@ def test_receipt_is_missing_when_the_prompt_lacked_the_page() -> None:
     session.prompt()
     (missing,) = of(session.answer(), "receipt")
     assert (missing.data["state"], missing.data["how"]) == ("missing", "not in the prompt")
+
+
+def test_receipt_of_a_demotion_is_missing_where_no_smaller_form_is_left() -> None:
+    session = session_of_three(1000)
+    act(session, "demote", page_ids=["a"])
+    session.update("a", 120)  # comes without a pointer
+    session.prompt()
+    assert session.fidelity("a") == "full"
+    (missing,) = of(session.answer(), "receipt")
+    assert (missing.data["state"], missing.data["how"]) == (
+        "missing",
+        "no form at or below pointer: it stands at full",
+    )
+
+
+def test_receipt_of_a_restore_does_not_stay_due_for_ever() -> None:
+    """It asked for one prompt; nobody answered that one, and the next begins."""
+    session = session_of_three(1000)
+    done = act(session, "restore", page_ids=["a"])
+    assert of(session.prompt(), "receipt") == []
+    (missing,) = of(session.prompt(), "receipt")
+    assert (missing.data["act_seq"], missing.data["state"], missing.data["prompt_turn"]) == (
+        done.seq,
+        "missing",
+        2,
+    )
+    assert session.state.due == []
 
 
 def test_injected_receipts_are_told() -> None:
@@ -155,6 +183,77 @@ def test_undo_is_refused_when_someone_acted_since() -> None:
     second = act(session, "pin", page_ids=["a"], pin="hard", based_on_seq=looked_at)
     assert second.data["newer"] == [first.seq]
     assert "changed again" in act(session, "undo", act_seq=first.seq).data["reason"]
+
+
+def test_undo_takes_back_its_own_act_and_no_other() -> None:
+    """A later demotion stands when the pin before it is undone, and its receipt is still due."""
+    session = session_of_three()
+    pin = act(session, "pin", page_ids=["a"], pin="soft")
+    demote = act(session, "demote", page_ids=["a"])
+    session.feed("operator_undo", act_seq=pin.seq)
+    view = page_view(session.state, "a")
+    assert view is not None
+    assert (view.pin, view.cap) == ("none", 1)
+    assert session.state.due == [demote.seq]
+
+
+def test_undo_of_a_restore_leaves_the_agents_own_demand() -> None:
+    session = session_of_three(120)
+    session.declare("a", "full")
+    done = act(session, "restore", page_ids=["a"])
+    session.feed("operator_undo", act_seq=done.seq)
+    assert [o.page_id for o in of(session.prompt(), "hit")] == ["a"]
+
+
+def test_undo_of_a_demotion_brings_the_restore_before_it_back() -> None:
+    session = session_of_three(120)
+    act(session, "restore", page_ids=["a"])
+    done = act(session, "demote", page_ids=["a"])
+    session.feed("operator_undo", act_seq=done.seq)
+    session.prompt()
+    assert session.fidelity("a") == "full"
+
+
+def returned_to_version_one() -> tuple[Session, int]:
+    """A clean page with a durable working text of 50, returned to its version 1 of 100."""
+    session = session_of_three(1000)
+    session.dirty("a")
+    session.boundary("flush")
+    session.update("a", 50, durable=True)
+    done = act(session, "restore", page_ids=["a"], version=1)
+    assert page_of(session, "a") == (100, True, 1)
+    return session, done.seq
+
+
+def page_of(session: Session, page_id: str) -> tuple[int, bool, int]:
+    view = page_view(session.state, page_id)
+    assert view is not None
+    return view.tokens[Fidelity.FULL], view.dirty, view.version
+
+
+def test_undo_of_a_restored_version_leaves_no_false_dirt() -> None:
+    session, seq = returned_to_version_one()
+    session.feed("operator_undo", act_seq=seq)
+    assert page_of(session, "a") == (50, False, 1)
+    session.boundary("flush")
+    assert page_of(session, "a") == (50, False, 1)  # nothing was committed
+
+
+def test_undo_of_a_restored_version_keeps_dirt_that_came_since() -> None:
+    session, seq = returned_to_version_one()
+    session.dirty("a")
+    session.feed("operator_undo", act_seq=seq)
+    assert page_of(session, "a") == (50, True, 1)
+
+
+def test_undo_of_a_restored_version_that_was_committed_is_written_in_turn() -> None:
+    session, seq = returned_to_version_one()
+    session.boundary("flush")
+    assert page_of(session, "a") == (100, False, 2)
+    session.feed("operator_undo", act_seq=seq)
+    assert page_of(session, "a") == (50, True, 2)
+    session.boundary("flush")
+    assert page_of(session, "a") == (50, False, 3)
 
 
 def test_restore_of_a_version_goes_through_the_journal() -> None:

@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from memory.core import session_view
+from memory.core import page_view, session_view
 from tests.core.cast import Session, faults, of
 
 
@@ -133,6 +133,64 @@ def test_cause_names_the_selection_that_displaced_the_page() -> None:
     (fault,) = [o for o in of(session.outcomes, "fault") if o.page_id == "a"]
     assert fault.data["cause"]["what"] == "selection: unmet"
     assert fault.data["cause"]["seq"] == session.state.prompt_seq
+
+
+def test_a_guess_takes_no_exact_hit_away() -> None:
+    """Of a page whose pointer met an exact demand, a guess asks for more: both are counted, each as it is."""
+    session = tight()
+    session.demand("a", "pointer")
+    (guessed,) = session.demand("a", "full", exact=False)
+    assert (guessed.kind, guessed.data["exact"], guessed.data["amends"]) == ("page_in", False, False)
+    view = session_view(session.state).primary
+    assert (view.hits, view.page_ins, view.hits_inferred, view.page_ins_inferred) == (1, 0, 1, 1)
+    (proved,) = session.demand("a", "full")  # the exact one covers the guess
+    assert (proved.data["exact"], proved.data["amends"]) == (True, True)
+    view = session_view(session.state).primary
+    assert (view.hits, view.page_ins, view.hits_inferred, view.page_ins_inferred) == (1, 1, 0, 0)
+
+
+def test_an_exact_demand_below_a_guess_stands_beside_it() -> None:
+    """And whatever stands is told last, so that who drops what was amended has each once."""
+    session = Session(policy="retrieval_cached", budget=100)
+    session.add("a", tokens={"pointer": 5, "structured": 20, "compressed": 50, "full": 100})
+    session.declare("a", "structured")
+    session.prompt()
+    session.demand("a", "full", exact=False)
+    view = session_view(session.state).primary
+    assert (view.hits, view.hits_inferred, view.page_ins_inferred) == (1, 1, 1)
+    (exact,) = session.demand("a", "compressed")  # the guess is of the same kind: covered
+    assert (exact.kind, exact.data["tokens"], exact.data["amends"]) == ("page_in", 50, True)
+    view = session_view(session.state).primary
+    assert (view.page_in_tokens, view.page_in_tokens_inferred, view.hits_inferred) == (50, 0, 0)
+
+
+def test_row_and_header_agree_on_what_is_insufficient() -> None:
+    """A guessed miss that no policy could have met is told and counted nowhere."""
+    session = Session(budget=3)
+    session.add("a", resolvable=False)
+    session.prompt()
+    assert faults(session.demand("a", exact=False)) == [("refetch", "a", "insufficient")]
+    view, header = page_view(session.state, "a"), session_view(session.state).primary
+    assert view is not None
+    assert (view.primary.insufficient, header.insufficient) == (0, {})
+    session.demand("a")
+    view, header = page_view(session.state, "a"), session_view(session.state).primary
+    assert view is not None
+    assert (view.primary.insufficient, header.insufficient) == (1, {"refetch": 1})
+
+
+def test_a_text_that_came_after_the_prompt_is_not_judged() -> None:
+    """Prompt N held the older text: it neither met nor missed a demand for the new one."""
+    session = tight()
+    session.update("b", 130)
+    (told,) = session.demand("b")
+    assert (told.kind, told.data["judged"], told.data["reason"]) == (
+        "page",
+        False,
+        "new text since the prompt",
+    )
+    session.prompt()
+    assert [o.data.get("judged") for o in session.demand("b")] == [None]
 
 
 # --- repeated calls ---

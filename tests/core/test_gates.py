@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+
+from memory.core import session_view
 from tests.core.cast import Session, faults, of
 
 
@@ -110,3 +113,48 @@ def test_evidence_churn_with_a_duplicate_call() -> None:
             session.prompt()
         told = session.call("read:old")
         assert [o.kind for o in told] == [want]
+
+
+def test_a_page_that_left_the_table_is_no_flush_miss() -> None:
+    """What was only marked dirty goes with it, and that is told; nothing is charged for it later."""
+    session = Session(policy="retrieval", budget=1000)
+    session.add("old", dirty=True)
+    session.add("gone", dirty=True)
+    session.prompt()
+    told = session.feed("page_superseded", page_id="old") + session.feed("page_retired", page_id="gone")
+    clean = [(o.page_id, o.data["reason"]) for o in of(told, "page") if o.data["change"] == "clean"]
+    assert clean == [("old", "superseded"), ("gone", "retired")]
+    assert session_view(session.state).dirty == 0
+    session.boundary("compaction")
+    assert faults(session.prompt()) == []
+
+
+def test_a_staged_update_outlives_its_pages_place_in_the_table() -> None:
+    session = Session(budget=1000)
+    session.add("plan", "plan")
+    session.prompt()
+    session.stage("u1", "plan")
+    session.feed("page_superseded", page_id="plan")
+    told = session.boundary("flush")
+    assert [o.data["update_id"] for o in of(told, "journal") if o.data["phase"] == "committed"] == ["u1"]
+
+
+def test_ledger_and_trace_agree_on_the_turn_of_a_loss() -> None:
+    session = Session(policy="compaction_hybrid", budget=1000)
+    session.add("a", dirty=True)
+    session.prompt()
+    (lost,) = of(session.boundary("reset"), "fault")
+    session.prompt()
+    session.feed("session_ended")
+    records = [json.loads(o.data["record"]) for o in of(session.outcomes, "turn")]
+    assert [record["turn"] for record in records if record["faults"]] == [lost.turn] == [2]
+
+
+def test_a_loss_at_the_end_belongs_to_the_last_turn() -> None:
+    session = Session(policy="compaction_hybrid", budget=1000)
+    session.add("a", dirty=True)
+    session.prompt()
+    (lost,) = of(session.boundary("shutdown"), "fault")
+    session.feed("session_ended")
+    records = [json.loads(o.data["record"]) for o in of(session.outcomes, "turn")]
+    assert [record["turn"] for record in records if record["faults"]] == [lost.turn] == [1]

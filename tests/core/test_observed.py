@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from memory.core import page_view, session_view, touched
+import json
+
+from memory.core import Outcome, page_view, session_view, touched
 from tests.core.cast import Session, faults, of
 
 
@@ -160,19 +162,106 @@ def test_retired_page_leaves_no_copy() -> None:
     assert (prompt.data["stale_tokens"], session.fidelity("b")) == (0, "absent")
 
 
-def test_repeat_caused_by_the_drop_is_not_charged_to_the_shadow() -> None:
+def dropped_and_read_again(**started: object) -> tuple[Session, list[Outcome]]:
+    """A result that a compaction dropped; the agent makes the same call again."""
+    session = watched(**started)
+    session.call("read:a", "a")
+    session.boundary("compaction", preserved=["rule", "b"])
+    session.prompt()
+    return session, [*session.demand("a", call_repeat=True, rule="repeat"), *session.call("read:a")]
+
+
+def test_one_repeated_call_is_one_fault() -> None:
+    """The demand that is the call itself is told and not judged; nothing else of the session is a fault."""
+    session, told = dropped_and_read_again()
+    assert faults(told) == [("duplicate_tool", "a", "policy")]
+    (demand,) = of(told, "page")
+    assert (demand.data["judged"], demand.data["reason"]) == (False, "the repeated call is the fault")
+    view = session_view(session.state).primary
+    assert view.faults == {"duplicate_tool": 1}
+    assert faults(session.demand("a")) == [("refetch", "a", "policy")]  # another demand is another fact
+
+
+def test_a_repeated_call_that_is_met_is_judged_as_ever() -> None:
     session = watched()
     session.call("read:a", "a")
-    session.boundary("compaction")
     session.prompt()
-    told = [*session.demand("a"), *session.call("read:a")]
-    assert faults(told) == [("refetch", "a", "policy"), ("duplicate_tool", "a", "policy")]
+    told = [*session.demand("a", call_repeat=True), *session.call("read:a")]
+    assert [o.kind for o in told if o.side == "primary"] == ["hit", "alert"]
+    view = session_view(session.state).primary
+    assert (view.hits, view.alerts) == (1, 1)
+
+
+def test_repeat_caused_by_the_drop_is_neither_charged_nor_credited_to_the_shadow() -> None:
+    session, told = dropped_and_read_again()
     (hit,) = of(told, "hit", "shadow")
     (alert,) = of(told, "alert", "shadow")
     assert hit.data["caused_by_drop"] is alert.data["caused_by_drop"] is True
     shadow = session_view(session.state).shadow
     assert shadow is not None
-    assert (shadow.alerts, shadow.faults) == (0, {})
+    assert (shadow.alerts, shadow.faults, shadow.hits) == (0, {}, 0)
+    session.prompt()
+    view = page_view(session.state, "a")
+    assert view is not None and view.shadow is not None
+    assert (view.shadow.recency, view.shadow.demand_turns) == (0.0, ())
+    assert (view.primary.recency, view.primary.demand_turns) == (1.0, (2,))
+    record = json.loads(of(session.outcomes, "turn", "shadow")[-1].data["record"])
+    assert (record["hits"], record["caused_by_drop"]) == ([], [["a", True]])
+
+
+def test_the_price_of_what_the_drop_caused_is_counted() -> None:
+    """The shadow holds a pointer: what was brought in is paid, but it is no hit."""
+    session, told = dropped_and_read_again(window=175)
+    assert session.fidelity("a", "shadow") == "pointer"
+    (page_in,) = of(told, "page_in", "shadow")
+    assert (page_in.data["caused_by_drop"], page_in.data["tokens"]) == (True, 100)
+    shadow = session_view(session.state).shadow
+    assert shadow is not None
+    assert (shadow.hits, shadow.page_ins, shadow.page_in_tokens) == (0, 1, 100)
+
+
+def test_what_was_met_before_the_drop_mattered_stays_a_hit() -> None:
+    """A pointer was enough for the first demand on both sides; only the higher one is the drop's doing."""
+    session = watched()
+    session.boundary("prune", dropped=["a"])
+    session.prompt()
+    session.demand("a", "pointer")
+    told = session.demand("a", "full")
+    assert faults(told) == [("refetch", "a", "policy")]
+    shadow = session_view(session.state).shadow
+    assert shadow is not None
+    assert shadow.hits == 1
+
+
+def test_a_result_dropped_before_any_prompt_held_it_has_its_cause() -> None:
+    """Compactions run between a result and the prompt that would hold it."""
+    session = watched()
+    session.add("new")
+    session.call("read:new", "new")
+    told = session.boundary("compaction")
+    seq = session.state.seq
+    assert "new" in touched(told)
+    session.prompt()
+    told = [*session.demand("new"), *session.call("read:new")]
+    cause = {"seq": seq, "turn": 1, "what": "compaction"}
+    assert [o.data["cause"] for o in of(told, "fault")] == [cause, cause]
+    assert [o.data["caused_by_drop"] for o in told if o.side == "shadow"] == [True, True]
+    shadow = session_view(session.state).shadow
+    assert shadow is not None
+    assert (shadow.alerts, shadow.hits) == (0, 0)
+    session.update("new", durable=True)
+    session.prompt()
+    view = page_view(session.state, "new")
+    assert view is not None
+    assert (view.primary.fidelity.label, view.primary.reason) == ("full", "recorded")
+
+
+def test_a_rewind_leaves_nothing() -> None:
+    session = watched(settings={"harness_resolves": True})
+    session.boundary("prune", trigger="any word", dropped=["a"], leaves_pointers=False)
+    (prompt,) = of(session.prompt(recorded_tokens=500), "prompt")
+    assert session.fidelity("a") == "absent"
+    assert (prompt.data["resident_tokens"], prompt.data["unseen_tokens"]) == (160, 340)
 
 
 def test_cause_of_a_refetch_is_the_boundary() -> None:

@@ -14,9 +14,8 @@ from memory.harness.jsonl import decode_line
 #: Claude Code asks for at most this many tokens of answer by default; kept free for it.
 OUTPUT_RESERVE: Final = 32_000
 WINDOW: Final = 200_000  # published window of Claude models
-LONG_WINDOW: Final = (
-    1_000_000  # of those named ``[1m]``, or whose prompts are recorded as larger than the short one
-)
+#: Of those named ``[1m]``, or whose prompts are recorded as larger than the short one.
+LONG_WINDOW: Final = 1_000_000
 
 #: Types that hold nothing of the model's context (states of the program, copies, displays).
 SILENT: Final = frozenset(
@@ -31,15 +30,14 @@ class ClaudeCode:
     """Reads one transcript. Lines of sub-agents are never the context of the session they stand in."""
 
     name = "claude-code"
-    version = "1"
+    version = "2"
 
     def __init__(self) -> None:
         self._c = Context()
         self._started = False
         self._seen: set[str] = set()  # record uuids: a resumed file repeats its history
-        self._agent: str | None = (
-            None  # the agent whose own transcript this is ('' = the main one), once known
-        )
+        #: The agent whose own transcript this is ('' = the main one), once known.
+        self._agent: str | None = None
         self._agents: set[str] = set()  # sub-agents that were noted
         self._chain = lifecycle.Chain()
         self._window = WINDOW

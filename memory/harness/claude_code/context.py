@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
+from memory.core.resources import Readers
 from memory.core.types import PageType, ToolKind
 from memory.harness import EventTuple
 from memory.harness.claude_code import demands
@@ -31,6 +32,8 @@ class Context:
         self.answers: dict[str, int] = {}  # message id -> lines so far; lines of one answer may interleave
         self.by_uuid: dict[str, list[str]] = {}
         self.page_of_call: dict[str, str] = {}
+        self.results: dict[str, str] = {}  # signature → page of its latest result
+        self.readers: Readers[str] = Readers()  # evidence pages by what they depend on
         self.demanded: dict[str, tuple[int, bool]] = {}  # in this turn: page -> fidelity, exact
         self.turn = 0
         self.recorded: int | None = None  # the last prompt's size
@@ -79,6 +82,8 @@ class Context:
                 spec["hint"] = hint
             self.emit("page_created", {"page": spec})
             known = self.pages[page_id] = KnownPage(page_type, title, bounded(resources), created=self.n)
+            if page_type is PageType.EVIDENCE:
+                self.readers.add(page_id, known.resources)
         else:
             body = {
                 "page_id": page_id,
@@ -118,11 +123,14 @@ class Context:
                 "evidence": one.evidence,
                 "exact": one.exact,
             }
+            if one.call_repeat:
+                body["call_repeat"] = True
             self.emit("demand_observed", body)
 
     def called(self, call: OpenCall) -> None:
         """A tool call: what it demands, the call, and what it makes stale."""
-        self.demand(demands.of_call(self.index, self.pages, call, self.cwd))
+        again = self.results.get(call.call.signature) == call.page_id
+        self.demand(demands.of_call(self.index, self.pages, call, self.cwd, again=again))
         known = self.pages.get(call.page_id)
         made = call.call
         body = {
@@ -136,21 +144,5 @@ class Context:
         }
         self.emit("tool_called", body)
         if made.kind is ToolKind.WRITE:
-            for page in self.pages.values():
-                if page.type is not PageType.EVIDENCE or page.stale:
-                    continue
-                if any(touches(w, r) for w in made.writes for r in page.resources):
-                    page.stale = True
-
-
-def touches(write: str, resource: str) -> bool:
-    """Whether a write reaches what a page depends on; the same rule as the core's ``PageTable.written``."""
-    if resource == "workspace" or write == resource:
-        return True
-    what, _, path = write.partition(":")
-    held, _, depends = resource.partition(":")
-    if what not in ("file", "dir") or held not in ("file", "dir"):
-        return False
-    if held == "dir" and path.startswith(depends.rstrip("/") + "/"):
-        return True
-    return what == "dir" and depends.startswith(path.rstrip("/") + "/")
+            for page_id in self.readers.hit(bounded(made.writes)):
+                self.pages[page_id].stale = True

@@ -19,9 +19,8 @@ from memory.harness.claude_code.identity import KnownPage, OpenCall, one_line, r
 from memory.harness.signature import resolve
 
 WINDOW: Final = 6  # words of a shingle
-STRIDE: Final = (
-    3  # about every third shingle is kept, chosen by its first word, so that both sides choose alike
-)
+#: About every third shingle is kept, chosen by its first word, so that both sides choose alike.
+STRIDE: Final = 3
 MAX_INDEXED: Final = 200_000  # characters of one page that are indexed
 MAX_SHINGLES: Final = 300_000  # of a session; beyond it new pages are not indexed for quotes
 MIN_MATCHES: Final = 3  # shingles that make a quote
@@ -41,6 +40,7 @@ class Demand:
     rule: str
     evidence: str
     exact: bool
+    call_repeat: bool = False  # the demand is the repeated call itself: the core judges it once
 
 
 class Index:
@@ -110,12 +110,17 @@ def of_text(index: Index, pages: Mapping[str, KnownPage], texts: Iterable[str]) 
     ]
 
 
-def of_call(index: Index, pages: Mapping[str, KnownPage], call: OpenCall, cwd: str) -> list[Demand]:
-    """Pages that a call needs, exact rules first."""
+def of_call(
+    index: Index, pages: Mapping[str, KnownPage], call: OpenCall, cwd: str, *, again: bool = False
+) -> list[Demand]:
+    """Pages that a call needs, exact rules first. ``again``: the page is the last result of a call with this
+    signature, so the core judges the call itself; a call that differs and reads the same range it does not.
+    """
     out: list[Demand] = []
     known = pages.get(call.page_id)
     if known is not None and not known.stale and call.call.kind is ToolKind.READ:
-        out.append(Demand(call.page_id, Fidelity.FULL, "repeat", one_line(call.call.signature, 200), True))
+        evidence = one_line(call.call.signature, 200)
+        out.append(Demand(call.page_id, Fidelity.FULL, "repeat", evidence, True, call_repeat=again))
     strings = [value for value in call.args.values() if isinstance(value, str)]
     for text in strings:
         if "[page:" in text:

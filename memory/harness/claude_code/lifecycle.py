@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 from typing import Any, Final
 
-from memory.core.types import PageType
+from memory.core.types import MAX_LIST, PageType
 from memory.harness.claude_code.context import Context
 from memory.harness.claude_code.identity import clean_id, native_id, whole
 
@@ -82,10 +82,16 @@ def rewind(context: Context, chain: Chain, record: dict[str, Any]) -> None:
     branch = set(chain.left_behind(parent))
     if not branch:
         return
-    pages = [p for uuid in branch for p in context.by_uuid.get(uuid, ())]
-    dropped = [p for p in context.pages if p in set(pages) and branch.issuperset(context.pages[p].uuids)]
+    pages = {p for uuid in branch for p in context.by_uuid.get(uuid, ())}
+    dropped = [p for p in context.pages if p in pages and branch.issuperset(context.pages[p].uuids)]
     if dropped:
-        context.emit("boundary", {"kind": "prune", "trigger": "rewind", "dropped": dropped})
+        _prune(context, dropped, trigger="rewind", leaves_pointers=False)
+
+
+def _prune(context: Context, dropped: list[str], **more: Any) -> None:
+    """One boundary; more of them where the list is longer than an event may hold."""
+    for start in range(0, max(1, len(dropped)), MAX_LIST):
+        context.emit("boundary", {"kind": "prune", **more, "dropped": dropped[start : start + MAX_LIST]})
 
 
 def system(context: Context, chain: Chain, record: dict[str, Any]) -> bool:
@@ -137,7 +143,7 @@ def _preserved(context: Context, chain: Chain, meta: dict[str, Any]) -> list[str
         uuids = line[: line.index(head) + 1] if head in line else line[:1]
     if uuids is None:
         return None
-    return list(dict.fromkeys(page for uuid in uuids for page in context.by_uuid.get(uuid, ())))[:10_000]
+    return list(dict.fromkeys(page for uuid in uuids for page in context.by_uuid.get(uuid, ())))[:MAX_LIST]
 
 
 def _micro(context: Context, record: dict[str, Any]) -> None:
@@ -155,13 +161,8 @@ def _micro(context: Context, record: dict[str, Any]) -> None:
     for uuid in cleared if isinstance(cleared, list) else ():
         pages.extend(context.by_uuid.get(uuid, ()) if isinstance(uuid, str) else ())
     trigger = str(meta.get("trigger") or "")[:60]
-    body = {
-        "kind": "prune",
-        "trigger": f"micro {trigger}".strip(),
-        "tokens_before": context.recorded,
-        "dropped": list(dict.fromkeys(pages)),
-    }
-    context.emit("boundary", body)
+    dropped = list(dict.fromkeys(pages))
+    _prune(context, dropped, trigger=f"micro {trigger}".strip(), tokens_before=context.recorded)
 
 
 def summary(context: Context, text: str) -> None:

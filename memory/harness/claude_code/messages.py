@@ -28,7 +28,10 @@ from memory.harness.claude_code.identity import (
 from memory.harness.claude_code.rules import find_rules
 from memory.harness.signature import describe
 
-_COMMAND = re.compile(r"<command-name>\s*(/?[^<\s]*)\s*</command-name>")
+#: A command of the program: its record begins with this markup, and a text that only quotes it is a prompt.
+_COMMAND = re.compile(
+    r"\s*(?:<command-message>[^<]{0,1000}</command-message>\s*)?<command-name>\s*(/?[^<\s]*)\s*</command-name>"
+)
 _SKILL = re.compile(r"Base directory for this skill: \S*?/?([^/\s]+)\s*(?:\n|$)")
 _CONTROL_TEXT: Final = (
     "<local-command-", "<command-", "<bash-", "<task-notification>", "[Request interrupted",
@@ -205,7 +208,7 @@ def prompt(
 ) -> None:
     """A user's text (or the program's in its name): a page, and a page for each rule that it states."""
     native = native or context.uuid or f"record-{context.n}"
-    command = _COMMAND.search(text[:4_000])
+    command = _COMMAND.match(text[:4_000])
     if command and command.group(1) in CLEAR:
         from memory.harness.claude_code.lifecycle import reset
 
@@ -292,6 +295,7 @@ def _result(context: Context, part: dict[str, Any], structured: Any) -> None:
         call_id=call_id,
         recompute_cost=recompute_cost(call.tool),
     )
+    context.results[call.call.signature] = page_id
     context.emit("tool_returned", {"call_id": call_id, "page_id": page_id, "error": error})
     if call.tool in PLAN_TOOLS and not error:
         plan = context.plan.result(call.tool, call.args, text, structured)

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import pytest
+
 from memory.complete import check, complete
+from memory.core.resources import Readers
 from memory.harness.claude_code.adapter import LONG_WINDOW, OUTPUT_RESERVE, WINDOW
 from tests.memory.harness.records import CWD, Script, bodies, events, feed, pages, text, thinking, use
 
@@ -234,6 +237,52 @@ def test_clear_is_a_reset() -> None:
     assert [b["kind"] for b in bodies(script, "boundary")] == ["reset"]
 
 
+@pytest.mark.parametrize(
+    "quoted",
+    [
+        "please explain this log line: <command-name>/clear</command-name>",
+        "```\n<command-name>/clear</command-name>\n```",
+        "<b>x</b><command-name>/clear</command-name>",
+    ],
+)
+def test_a_text_that_quotes_a_command_is_a_prompt(quoted: str) -> None:
+    script = Script()
+    script.prompt(quoted, uuid="p1")
+    assert bodies(script, "boundary") == []
+    assert pages(script)["msg:p1"]["title"].startswith(quoted[:3])
+
+
+def test_a_command_may_stand_after_its_message() -> None:
+    script = Script()
+    script.prompt("<command-message>clear</command-message>\n<command-name>/clear</command-name>")
+    script.prompt("<command-name>/review</command-name>\n <command-args>all of it</command-args>", uuid="p2")
+    assert [b["trigger"] for b in bodies(script, "boundary")] == ["/clear"]
+    assert pages(script)["msg:p2"]["title"] == "/review all of it"
+
+
+def test_a_repeated_call_says_that_its_demand_is_the_call() -> None:
+    """Only where the signature itself came before with this page: the core judges that call, and no other."""
+    script = Script()
+    read(script, 1)
+    read(script, 2)
+    script.call("m3", "c3", "Read", {"file_path": f"{CWD}/src/app.py", "limit": 2_000, "offset": 1}, "1\tx")
+    told = [(b["rule"], b.get("call_repeat", False)) for b in bodies(script, "demand_observed")]
+    signatures = [b["signature"] for b in bodies(script, "tool_called")]
+    assert told[0] == ("repeat", True)
+    assert signatures[0] == signatures[1]
+    if signatures[2] != signatures[0]:
+        assert ("repeat", True) not in told[1:]
+
+
+def test_a_write_to_the_root_makes_everything_below_it_stale() -> None:
+    """As in the core: both ask the same function."""
+    readers: Readers[str] = Readers()
+    readers.add("a", ["file:/s/a.py"])
+    readers.add("b", ["file:src/b.py"])
+    assert readers.hit(["dir:/"]) == {"a": "dir:/"}
+    assert readers.hit(["dir:."]) == {"b": "dir:."}
+
+
 def test_going_back_drops_the_branch() -> None:
     script = Script()
     script.prompt("first", uuid="p1")
@@ -243,6 +292,20 @@ def test_going_back_drops_the_branch() -> None:
     script.prompt("another second", uuid="p3", parent=first)
     (body,) = bodies(script, "boundary")
     assert body["trigger"] == "rewind" and set(body["dropped"]) == {"msg:p2", "msg:u4"}
+    assert body["leaves_pointers"] is False
+
+
+def test_going_back_over_more_pages_than_an_event_holds_drops_them_all(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("memory.harness.claude_code.lifecycle.MAX_LIST", 2)
+    script = Script()
+    first = script.prompt("first")
+    for number in range(5):
+        script.prompt(f"more {number}")
+    script.answer("m1", text("two"))
+    script.prompt("another", parent=first)
+    assert [len(b["dropped"]) for b in bodies(script, "boundary")] == [2, 2, 2]
 
 
 def test_parallel_calls_are_no_rewind() -> None:
