@@ -13,7 +13,7 @@ from typing import Any
 from asgiref.sync import iscoroutinefunction, markcoroutinefunction
 from django.http import HttpRequest, HttpResponseNotAllowed
 from django.http.response import HttpResponseBase
-from django.urls import URLPattern, URLResolver, path
+from django.urls import URLPattern, URLResolver, re_path
 from ninja import NinjaAPI
 from ninja.openapi.docs import Swagger
 from ninja.openapi.schema import OpenAPISchema
@@ -21,7 +21,7 @@ from ninja.openapi.schema import OpenAPISchema
 from inspector.api import mount
 from inspector.api.auth import AUTH
 from inspector.api.body import StrictParser
-from inspector.api.errors import envelope, method_not_allowed, not_found, to_api_error
+from inspector.api.errors import check_address, envelope, method_not_allowed, not_found, to_api_error
 
 VERSION = "v1"
 # The docs page sets its own policy: Swagger UI writes style attributes and draws its icons from data:
@@ -39,12 +39,17 @@ def _polish(request: HttpRequest, response: HttpResponseBase) -> HttpResponseBas
     return response
 
 
+def _check_address(request: HttpRequest) -> None:
+    check_address(request.path, [(name, v) for name, values in request.GET.lists() for v in values])
+
+
 def _enveloped(view: Callable[..., Any]) -> Callable[..., Any]:
     """The view, with plain 405s and whatever escapes ninja turned into envelopes."""
     if iscoroutinefunction(view):
 
         async def async_view(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
             try:
+                _check_address(request)
                 response: Awaitable[HttpResponseBase] = view(request, *args, **kwargs)
                 return _polish(request, await response)
             except Exception as error:  # an answer must be an envelope, whatever failed
@@ -55,6 +60,7 @@ def _enveloped(view: Callable[..., Any]) -> Callable[..., Any]:
 
         def sync_view(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
             try:
+                _check_address(request)
                 return _polish(request, view(request, *args, **kwargs))
             except Exception as error:  # as above
                 return envelope(to_api_error(error))
@@ -85,7 +91,7 @@ class ClawWebAPI(NinjaAPI):
         for pattern in patterns:
             if isinstance(pattern, URLPattern):
                 pattern.callback = _enveloped(pattern.callback)
-        return [*patterns, path("<path:rest>", _enveloped(_unknown_address))]
+        return [*patterns, re_path(r"(?:.|\n)+", _enveloped(_unknown_address))]
 
     def get_openapi_schema(self, **kwargs: Any) -> OpenAPISchema:
         """The description, with the error envelope as every operation's default answer."""

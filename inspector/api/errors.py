@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import json
 import logging
+import re
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from django.core.exceptions import BadRequest, PermissionDenied, RequestDataTooBig, SuspiciousOperation
-from django.db import DatabaseError
+from django.db import DataError, InterfaceError, OperationalError
 from django.http import Http404, HttpRequest, HttpResponse, UnreadablePostError
 from ninja import NinjaAPI
 from ninja.errors import HttpError, ValidationError
@@ -48,6 +49,9 @@ CODES = {
     500: "internal",
     503: "unavailable",
 }
+
+
+_NEVER_IN_AN_ID = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 
 
 class ApiError(Exception):
@@ -129,6 +133,11 @@ def _unavailable(error: Exception) -> ApiError:
     return ApiError(503, message, headers={"Retry-After": "1"})
 
 
+def _unfit(error: Exception) -> ApiError:
+    log.warning("the database refused a value: %s", error)
+    return ApiError(422, "A value of the request is outside what can be stored.")
+
+
 def _internal(error: Exception) -> ApiError:
     log_id = secrets.token_hex(6)
     log.error("API error %s", log_id, exc_info=error)
@@ -151,7 +160,10 @@ CONVERT: list[tuple[type[Exception], Callable[[Any], ApiError]]] = [
     (PermissionDenied, lambda e: ApiError(403, "This is not allowed.")),
     (BadRequest, lambda e: ApiError(400, "The request is malformed.")),
     (SuspiciousOperation, lambda e: ApiError(400, "The request is malformed.")),
-    (DatabaseError, _unavailable),
+    (OperationalError, _unavailable),  # away, locked, too busy: repeating may help
+    (InterfaceError, _unavailable),
+    (DataError, _unfit),  # repeating would not
+    (UnicodeEncodeError, _unfit),
     (Exception, _internal),
 ]
 
@@ -167,6 +179,17 @@ def method_not_allowed(method: str, allow: str) -> ApiError:
     return ApiError(
         405, f"{method} is not possible here; {allow} is.", where="method", headers={"Allow": allow}
     )
+
+
+def check_address(path: str, query: Iterable[tuple[str, str]]) -> None:
+    """Refuses what no id can hold, before a database sees it: 404 in the path, 422 in a query's field."""
+    if _NEVER_IN_AN_ID.search(path):
+        raise not_found("address")
+    for name, value in query:
+        if _NEVER_IN_AN_ID.search(value):
+            why = "holds a control character or half a surrogate pair"
+            items = [{"where": name, "why": why}]
+            raise ApiError(422, f"{name} {why}.", where=name, items=items)
 
 
 def _handle(_request: HttpRequest, error: Any) -> HttpResponse:

@@ -2,6 +2,9 @@
 
 The rule of the house: subscribe first, read then. A message that comes between the two is not missed, and a
 message that is lost costs a second, because the hub looks at the watched sessions' ``applied_seq`` by itself.
+
+Who waits holds no database connection: each request has a thread of its own, whose connection would stand
+open for as long as the request waits, and a database takes only so many.
 """
 
 from __future__ import annotations
@@ -12,6 +15,7 @@ from contextlib import asynccontextmanager
 from typing import Any, TypeVar
 
 from asgiref.sync import sync_to_async
+from django.db import connections
 
 from inspector.api.errors import ApiError
 
@@ -37,10 +41,18 @@ class Watch:
             left = deadline - clock.time()
             if found is not None or left <= 0:
                 return found
+            await sync_to_async(_let_go)()
             try:
                 await asyncio.wait_for(self._subscription.wait(), min(left, LOOK_AGAIN_S))
             except TimeoutError:
                 continue
+
+
+def _let_go() -> None:
+    """Closes this request's connections; the next read opens one again. Not inside a transaction."""
+    for connection in connections.all(initialized_only=True):
+        if not connection.in_atomic_block:
+            connection.close()
 
 
 @asynccontextmanager

@@ -231,3 +231,41 @@ def test_docs_need_nothing_from_outside(client: Client) -> None:
     page = response.content.decode()
     assert "http://" not in page and "https://" not in page and "//cdn" not in page
     assert "script-src 'self';" in response["Content-Security-Policy"]
+
+
+@pytest.mark.parametrize("error", ["DataError", "UnicodeEncodeError", "InterfaceError", "IntegrityError"])
+def test_only_what_repeating_may_cure_says_so(error: str) -> None:
+    import django.db
+
+    from inspector.api.errors import to_api_error
+
+    raised = {
+        "DataError": (django.db.DataError("value too long"), 422),
+        "UnicodeEncodeError": (UnicodeEncodeError("utf-8", "\ud800", 0, 1, "surrogates not allowed"), 422),
+        "InterfaceError": (django.db.InterfaceError("connection already closed"), 503),
+        "IntegrityError": (django.db.IntegrityError("a bug of ours"), 500),
+    }[error]
+    found = to_api_error(raised[0])
+    assert found.status == raised[1]
+    assert ("Retry-After" in found.headers) == (found.status == 503)
+
+
+CONTROL = ["%00", "a%00b", "%1b", "%7f", "%0a", "%C2%85", "%E2%80%A8"]
+
+
+@pytest.mark.parametrize("sign", CONTROL)
+def test_control_characters_in_an_address_are_refused_before_the_database(
+    client: Client, secret: str, sign: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from inspector.api import auth
+
+    monkeypatch.setattr(auth.store, "session_row", lambda _: pytest.fail("the database was asked"))
+    path = "/api/v1/sessions/00000000-0000-0000-0000-000000000000"
+    headers = {"Authorization": f"Bearer {secret}"}
+    for place in (f"pages/{sign}", f"prompts/{sign}?wait_ms=0"):
+        answer = client.get(f"{path}/{place}", headers=headers)
+        assert (answer.status_code, answer.json()["error"]["code"]) == (404, "not_found"), place
+    for place in (f"faults?page_id={sign}", f"faults?kind=a&kind={sign}", f"acts?page_id={sign}"):
+        answer = client.get(f"{path}/{place}", headers=headers)
+        assert (answer.status_code, answer.json()["error"]["code"]) == (422, "invalid"), place
+        assert answer.json()["error"]["where"] == place.partition("?")[2].partition("=")[0]
