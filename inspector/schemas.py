@@ -438,13 +438,14 @@ class PromptPending(Schema):
 
 class ActIn(Strict):
     """One act. ``pin``, ``min_fidelity`` belong to pin; ``cap`` to demote; ``version`` to restore;
-    ``act_seq`` to undo.
+    ``act_seq`` to undo; ``update_id``, ``action`` and, to merge, ``value`` to resolve, which answers a parked
+    update.
 
     ``client_event_id`` makes a retry safe. ``dry_run`` only says what it would cost. ``wait_ms``: wait until
     applied.
     """
 
-    act: Literal["pin", "unpin", "demote", "restore", "undo"]
+    act: Literal["pin", "unpin", "demote", "restore", "undo", "resolve"]
     page_ids: list[Annotated[str, Field(min_length=1, max_length=MAX_PAGE_ID)]] = Field(
         default=[], max_length=MAX_PAGES_OF_ACT
     )
@@ -453,6 +454,9 @@ class ActIn(Strict):
     cap: FidelityLabel | None = None
     version: int | None = Field(None, ge=0, le=MAX_SEQ)
     act_seq: int | None = Field(None, ge=1, le=MAX_SEQ)
+    update_id: str | None = Field(None, min_length=1, max_length=MAX_ID)
+    action: Literal["approve", "merge", "drop"] | None = None
+    value: Any = None
     reason: str = Field("", max_length=400)
     based_on_seq: int | None = Field(None, ge=0, le=MAX_SEQ)
     client_event_id: str | None = Field(None, min_length=1, max_length=MAX_ID)

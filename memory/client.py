@@ -316,6 +316,11 @@ class Session:
         answer: dict[str, Any] = self._claw.request("POST", self._path("/acts"), body, wait_s=wait_s)
         return answer
 
+    def resolve(self, update_id: str, action: str, value: Any = None, **more: Any) -> dict[str, Any]:
+        """Answers an update that validation parked: ``approve``, ``merge`` (with ``value``) or ``drop``."""
+        merged = {} if value is None else {"value": value}
+        return self.act("resolve", update_id=update_id, action=action, **merged, **more)
+
     def acts(self) -> list[dict[str, Any]]:
         """The acts with their receipts, newest first."""
         items: list[dict[str, Any]] = self._get("/acts")["items"]

@@ -1,4 +1,6 @@
-"""What a person does to pages: pin, unpin, demote, restore, undo; what it would cost; and its receipt."""
+"""What a person does to pages: pin, unpin, demote, restore, undo; what it would cost; and its receipt. And
+the answer to an update that validation parked: resolve.
+"""
 
 from __future__ import annotations
 
@@ -21,6 +23,7 @@ from memory.store.rows import ActRow, NewEvent
 router = Router(tags=["acts"])
 
 KINDS = {act: f"operator_{act}" for act in ("pin", "unpin", "demote", "restore", "undo")}
+KINDS["resolve"] = "write_resolved"
 #: The fields that each act takes beside page_ids, reason and based_on_seq.
 OWN_FIELDS: dict[str, tuple[str, ...]] = {
     "pin": ("pin", "min_fidelity"),
@@ -28,6 +31,7 @@ OWN_FIELDS: dict[str, tuple[str, ...]] = {
     "demote": ("cap",),
     "restore": ("version",),
     "undo": ("act_seq",),
+    "resolve": ("update_id", "action", "value"),
 }
 
 
@@ -39,6 +43,8 @@ def event_body(act: ActIn) -> dict[str, Any]:
             if name not in own and getattr(act, name) is not None:
                 raise _bad(name, f"does not belong to {act.act}")
     body: dict[str, Any] = {name: plain(getattr(act, name)) for name in own if getattr(act, name) is not None}
+    if act.act == "resolve":
+        return _resolve_body(act, body)
     if act.act == "undo":
         if act.act_seq is None:
             raise _bad("act_seq", "is needed: the seq of the act to take back")
@@ -50,6 +56,23 @@ def event_body(act: ActIn) -> dict[str, Any]:
     body |= {"page_ids": list(dict.fromkeys(act.page_ids)), "reason": act.reason}
     if act.based_on_seq is not None:
         body["based_on_seq"] = act.based_on_seq
+    return body
+
+
+def _resolve_body(act: ActIn, body: dict[str, Any]) -> dict[str, Any]:
+    for name in ("update_id", "action"):
+        if name not in body:
+            raise _bad(name, "is needed to resolve a parked update")
+    if act.page_ids:
+        raise _bad("page_ids", "does not belong to resolve: the update names its page")
+    if act.based_on_seq is not None:
+        raise _bad("based_on_seq", "does not belong to resolve")
+    if act.reason:
+        raise _bad("reason", "does not belong to resolve")
+    if act.dry_run:
+        raise _bad("dry_run", "resolve changes what is committed, not what the next prompt holds")
+    if (act.action == "merge") != (act.value is not None):
+        raise _bad("value", "belongs to merge, and merge needs it")
     return body
 
 

@@ -162,6 +162,10 @@ def _parked(data: Data) -> str:
     return _and(f"update {data.get('update_id', '?')} parked", str(data.get("reason") or ""))
 
 
+def _resolved(data: Data) -> str:
+    return f"update {data.get('update_id', '?')} answered by an operator: {data.get('reason') or '?'}"
+
+
 def _lost(data: Data) -> str:
     return _and(f"update {data.get('update_id', '?')} lost", str(data.get("reason") or ""))
 
@@ -193,5 +197,6 @@ _SENTENCES: dict[str, Callable[[Data], str]] = {
     "receipt": _receipt,
     "parked": _parked,
     "lost": _lost,
+    "resolved": _resolved,
     "rejected": _rejected,
 }

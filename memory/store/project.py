@@ -14,12 +14,17 @@ from memory.prompt import Rendered
 from memory.safe import one_line
 from memory.store import cache
 from memory.store.pack import canonical, pack
-from memory.store.reads import TEXT_KINDS
+from memory.store.reads import TEXT_KINDS, act_reason
 from memory.store.views import dump_view
 
 #: Verdicts on a demand: a later one of the same turn and page replaces them (``amends``).
 VERDICTS: Final = ("refetch", "page_in")
-_JOURNAL_LINES: Final = {"rejected": "parked", "lost": "lost"}
+_JOURNAL_LINES: Final = {"rejected": "parked", "lost": "lost", "resolved": "resolved"}
+
+
+def _is_act(kind: str) -> bool:
+    """Whether the event is an operator's doing, listed with its outcome."""
+    return kind.startswith("operator_") or kind == "write_resolved"
 
 
 def _ascii(data: dict[str, Any]) -> str:
@@ -59,8 +64,10 @@ class Projection:
             kept = pack(canonical(body)) if completed else None
             why = "" if rejected is None else one_line(rejected, 400) or "rejected"
             self.completed.append((kept, why, False, row.pk))
-        if row.kind.startswith("operator_"):
+        if _is_act(row.kind):
             self._act_row(row, body, rejected)
+        if row.kind == "write_resolved" and rejected is None:
+            self._resolution(row, outcomes)
         if rejected is None:
             self._texts(row, body)
             self._titles(row, body)
@@ -69,7 +76,7 @@ class Projection:
     def add_skipped(self, row: Event, outcomes: list[Outcome]) -> None:
         """An event that was not fed; its one outcome says why."""
         self.completed.append((None, outcomes[0].data["why"], True, row.pk))
-        if row.kind.startswith("operator_"):
+        if _is_act(row.kind):
             self._act_row(row, {}, outcomes[0].data["why"])
         self._outcomes(row, outcomes)
 
@@ -218,10 +225,17 @@ class Projection:
             actor=row.actor,
             page_ids=json.dumps(body.get("page_ids", [])),
             reach=reach(self.mode, row.kind),
-            reason=one_line(str(body.get("reason", "")), 400),
+            reason=one_line(act_reason(row.kind, body), 400),
             state="pending" if rejected is None else "refused",
             why=one_line(rejected or "", 400),
         )
+
+    def _resolution(self, row: Event, outcomes: list[Outcome]) -> None:
+        """An answer to a parked update is applied at once; its page is the update's."""
+        told = next((o for o in outcomes if o.kind == "journal" and o.page_id), None)
+        if told is not None:
+            page_ids = json.dumps([told.page_id])
+            self._change_act(row.seq, {"state": "applied", "turn": told.turn, "page_ids": page_ids})
 
     def _act(self, row: Event, idx: int, o: Outcome) -> None:
         if o.side is Side.PRIMARY:

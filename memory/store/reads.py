@@ -401,19 +401,25 @@ def acts(session_id: str, page_id: str | None = None, limit: int = 50) -> list[A
     """Operators' acts, newest first; those not folded yet come first, as pending."""
     pk = session_pk(session_id)
     applied = Session.objects.filter(pk=pk).values_list("applied_seq", flat=True).first() or 0
-    waiting = Event.objects.filter(session_id=pk, seq__gt=applied, kind__startswith="operator_").order_by(
-        "-seq"
-    )
+    is_act = Q(kind__startswith="operator_") | Q(kind="write_resolved")
+    waiting = Event.objects.filter(is_act, session_id=pk, seq__gt=applied).order_by("-seq")
     found = [_waiting_act(row) for row in waiting[:limit]]
     rows = Act.objects.filter(session_id=pk).order_by("-seq")
     found += [_act_row(row) for row in (rows if page_id is not None else rows[:limit])]
     return [act for act in found if page_id is None or page_id in act.page_ids][:limit]
 
 
+def act_reason(kind: str, body: dict[str, Any]) -> str:
+    """The operator's words; of an answer to a parked update, which one it was and to what."""
+    if kind == "write_resolved" and body:
+        return f"{body.get('action', '')} {body.get('update_id', '')}"
+    return str(body.get("reason", ""))
+
+
 def _waiting_act(row: Event) -> ActRow:
     body = unpack_json(row.body)
     ids = tuple(str(p) for p in body.get("page_ids", ()))
-    reason = display(str(body.get("reason", "")), 400)
+    reason = display(act_reason(row.kind, body), 400)
     at = iso(row.received_at) or ""
     return ActRow(row.seq, row.kind, row.actor, ids, "pending", "", "", None, "", None, "", reason, at)
 
