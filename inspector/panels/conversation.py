@@ -28,10 +28,12 @@ def held_words(entry: Entry, side: str) -> tuple[str, bool]:
     now = entry.shadow_fidelity if shadow else entry.fidelity
     if entry.shadow_pending if shadow else entry.pending:
         return "not yet in a prompt", False
-    if now is None or now == "full":
-        return "", False
     if entry.stale and not shadow:
         return "superseded; the old text still stands in the prompt", False
+    if entry.older:
+        return "no longer in the context: its page holds a newer text", True
+    if now is None or now == "full":
+        return "", False
     if now == "absent":
         return "no longer in the context", True
     return f"held as {now}", False

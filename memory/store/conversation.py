@@ -208,7 +208,10 @@ def _finish(
     entry: dict[str, Any], page: PageView | None, prompt_seq: int, cleared: tuple[int, int] | None
 ) -> Entry:
     if page is not None:
-        entry["stale"] = cleared is not None and _still_stands(page, cleared)
+        entry["older"] = entry["kind"] == "tool_result" and page.text_seq > entry["seq"]
+        if cleared is not None:
+            after = entry["seq"] > cleared[0]
+            entry["stale"] = after if entry["older"] else _still_stands(page, cleared)
         entry["title"] = entry.get("title") or page.title or page.page_id
         entry["fidelity"] = page.primary.fidelity.label
         entry["pending"] = is_pending(page.primary, prompt_seq)

@@ -181,6 +181,7 @@ class Entry:
     error: bool = False
     pending: bool = False  # its page came after the last prompt: in none yet
     shadow_pending: bool = False
+    older: bool = False  # its page holds a newer text
     stale: bool = False  # superseded, and its old text still stands in the harness's prompt
 
 

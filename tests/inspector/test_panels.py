@@ -228,6 +228,38 @@ def test_a_superseded_text_stands_in_the_prompt_until_a_compaction() -> None:
 
 
 @pytest.mark.django_db
+def test_an_older_reading_is_told_from_the_newest() -> None:
+    """A file read twice: the first text is a stale copy until a compaction, and gone after it; the newest
+    is what the page holds.
+    """
+
+    def read(call: str) -> list[NewEvent]:
+        called = {"call_id": call, "tool": "Read", "signature": "read a"}
+        return [
+            NewEvent("tool_called", called),
+            NewEvent("tool_returned", {"call_id": call, "page_id": "read:a"}),
+        ]
+
+    first, second = read("c1"), read("c2")
+    update = NewEvent("page_updated", {"page_id": "read:a", "text": "second", "what": "read again"})
+    events = [
+        *[first[0], page("read:a", "first"), first[1], watched_prompt(1)],
+        *[second[0], update, second[1], watched_prompt(2)],
+    ]
+    started = {"harness": "mine", "mode": "observed", "policy": "observed"}
+    session_id = session("twice", events, mode="observed", started=started)
+
+    def said() -> list[str]:
+        results = [e for e in store.conversation(session_id, limit=20) if e.kind == "tool_result"]
+        return [conversation.held_words(e, "primary")[0] for e in results]
+
+    assert said() == ["superseded; the old text still stands in the prompt", ""]
+    preserved = {"kind": "compaction", "trigger": "auto", "preserved": ["read:a"]}
+    add(session_id, [NewEvent("boundary", preserved), watched_prompt(3)])
+    assert said() == ["no longer in the context: its page holds a newer text", ""]
+
+
+@pytest.mark.django_db
 def test_the_two_truths_are_never_mixed() -> None:
     """Each side's figures are its own; the comparison names both."""
     found = look_at(session(), Look(side="both"))
