@@ -34,6 +34,8 @@ SLOW_PARTS = ("map", "talk")
 QUIET_SECONDS = 15.0  # without news the header is looked at again: live turns into quiet by time alone
 LIST_GATHER_SECONDS = 0.25
 MAX_MESSAGE_BYTES = 16_384  # from a browser
+MAX_VIEWS = 8  # messages of a browser that wait for an answer
+RIGHTS_SECONDS = 5.0  # so long a right that was taken away may still show what is new
 SIGNED_OUT, FORBIDDEN = 4401, 4404  # not among the codes on which the browser tries again
 
 #: Few threads, so that a crowd of browsers cannot crowd out the pages.
@@ -73,6 +75,7 @@ class LiveConsumer(AsyncWebsocketConsumer):
             await self.close(SIGNED_OUT)
             return
         self.user_id = user.pk
+        self.rights_due = asyncio.get_running_loop().time() + RIGHTS_SECONDS
         if not await self.allowed():
             await self.accept()
             await self.close(FORBIDDEN)
@@ -98,6 +101,20 @@ class LiveConsumer(AsyncWebsocketConsumer):
 
     async def allowed(self) -> bool:
         raise NotImplementedError
+
+    async def still_allowed(self) -> bool:
+        """Asks again, every few seconds, whether this socket may see what it sees; closes it if not."""
+        now = asyncio.get_running_loop().time()
+        if now < self.rights_due:
+            return True
+        self.rights_due = now + RIGHTS_SECONDS
+        if not await read(signed_in, self.scope.get("session"), self.user_id):
+            await self.close(SIGNED_OUT)
+        elif not await self.allowed():
+            await self.close(FORBIDDEN)
+        else:
+            return True
+        return False
 
     async def follow(self) -> None:
         raise NotImplementedError
@@ -140,6 +157,10 @@ class SessionConsumer(LiveConsumer):
             view = read_view(QueryDict(str(message["query"])), str(message.get("parts", "")))
         except (ValueError, KeyError, TypeError, RecursionError):
             return
+        if len(self.views) >= MAX_VIEWS:  # faster than we can follow: the newest look, with all their parts
+            parts = {part for v in (*self.views, view) for part in v.fresh}
+            self.views = []
+            view = View(view.look, tuple(p for p in PARTS if p in parts))  # of no known seq: sent anew
         self.views.append(view)
         self.turned.set()
 
@@ -151,7 +172,7 @@ class SessionConsumer(LiveConsumer):
         self.slow_due = 0.0
         hub = stream.get_hub()
         async with hub.subscribe(self.session_id) as news:  # subscribe first, read then
-            while True:
+            while await self.still_allowed():
                 wait = await self.send_newest()
                 await asyncio.sleep(GATHER_SECONDS)
                 await self._wait(news, wait)
@@ -207,16 +228,16 @@ class SessionsConsumer(LiveConsumer):
     """The list of sessions; where there is none yet, the first one brings the table."""
 
     async def allowed(self) -> bool:
+        self.operator = await read(offers.may, self.user_id)
         return True
 
     async def follow(self) -> None:
         known = render.Known()
-        self.operator = await read(offers.may, self.user_id)
         self.empty = self.query().get("empty") == "1"  # the page holds no table yet
         look = SessionsLook.read(self.query())
         hub = stream.get_hub()
         async with hub.subscribe(stream.ALL) as news:
-            while True:
+            while await self.still_allowed():
                 message = await read(self._message, look, known)
                 if message:
                     await self.send(text_data=message)
@@ -240,6 +261,14 @@ class SessionsConsumer(LiveConsumer):
         known.take(made)
         own = offers.transcripts() if self.operator else []
         return render.sessions_whole(made, context, demo=demo, found=own)
+
+
+def signed_in(session: Any, user_id: int) -> bool:
+    """Whether the browser's session (the cookie's, as it came with the socket) still signs the person in."""
+    key = getattr(session, "session_key", None)
+    if key is None:
+        return store.is_active(user_id)  # no cookie: whoever made the scope vouches for the person
+    return store.is_active(user_id) and session.exists(key)
 
 
 def role_in(user_id: int, session_id: str) -> str | None:

@@ -88,6 +88,11 @@ def member_role(user_id: int, project_id: int) -> str | None:
     )
 
 
+def is_active(user_id: int) -> bool:
+    """Whether the person exists and may sign in."""
+    return bool(get_user_model().objects.filter(pk=user_id, is_active=True).exists())
+
+
 def visible_projects(user_id: int) -> dict[int, str]:
     """Project id → role, of every project that the user may see."""
     return dict(Member.objects.filter(user_id=user_id).values_list("project_id", "role"))

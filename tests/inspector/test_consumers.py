@@ -13,11 +13,13 @@ from asgiref.sync import sync_to_async
 from asgiref.testing import ApplicationCommunicator
 from channels.routing import URLRouter
 from django.contrib.auth.models import AnonymousUser
+from django.contrib.sessions.backends.db import SessionStore
 from django.db import OperationalError
 
 from inspector import consumers
 from inspector.routing import websocket_urlpatterns
 from memory import stream
+from memory.models import Member
 from tests.inspector.cast import HOSTILE, add, person, session, small
 from tests.memory.cast import page, prompt
 
@@ -28,11 +30,13 @@ Connect = Callable[..., Any]
 class Socket(ApplicationCommunicator):
     """A browser's end (the one of channels needs another server than ours)."""
 
-    def __init__(self, path: str, user: Any, origin: str) -> None:
+    def __init__(self, path: str, user: Any, origin: str, **more: Any) -> None:
         path, _, query = path.partition("?")
         headers = [(b"origin", origin.encode()), (b"host", b"testserver")]
         scope = {"type": "websocket", "path": path, "query_string": query.encode(), "headers": headers}
-        super().__init__(URLRouter(websocket_urlpatterns), {**scope, "subprotocols": [], "user": user})
+        super().__init__(
+            URLRouter(websocket_urlpatterns), {**scope, "subprotocols": [], "user": user, **more}
+        )
 
     async def open(self) -> bool:
         await self.send_input({"type": "websocket.connect"})
@@ -64,8 +68,10 @@ async def hub(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[stream.Hub]:
 async def connect() -> AsyncIterator[Connect]:
     opened: list[Socket] = []
 
-    async def make(path: str, user: Any, origin: str = "http://testserver") -> tuple[Socket, bool]:
-        socket = Socket(path, user, origin)
+    async def make(
+        path: str, user: Any, origin: str = "http://testserver", **more: Any
+    ) -> tuple[Socket, bool]:
+        socket = Socket(path, user, origin, **more)
         opened.append(socket)
         return socket, await socket.open()
 
@@ -204,3 +210,101 @@ async def test_the_list_is_live(hub: stream.Hub, connect: Connect) -> None:
     message = await socket.hear()
     assert "sessions" not in targets(message)
     assert "second" in message
+
+
+async def closed_with(socket: Socket) -> int:
+    """What comes is read until the socket is closed; the code."""
+    async with asyncio.timeout(10):
+        while True:
+            output = await socket.receive_output(10)
+            if output["type"] == "websocket.close":
+                return int(output["code"])
+
+
+async def signed_in_session(user: Any) -> Any:
+    """A browser's session, as the sign-in makes it."""
+
+    def make() -> Any:
+        made = SessionStore()
+        made["_auth_user_id"] = str(user.pk)
+        made.create()
+        return made
+
+    return await sync_to_async(make)()
+
+
+@pytest.mark.parametrize("path", ["/ws/sessions/{id}/", "/ws/sessions/"])
+@pytest.mark.parametrize("end", ["signed out", "not active"])
+async def test_who_is_signed_out_sees_no_more(
+    hub: stream.Hub, connect: Connect, monkeypatch: pytest.MonkeyPatch, path: str, end: str
+) -> None:
+    monkeypatch.setattr(consumers, "RIGHTS_SECONDS", 0.0)
+    session_id = await act(small)
+    ann = await act(person, "ann")
+    browser = await signed_in_session(ann)
+    socket, _ = await connect(path.format(id=session_id), ann, session=browser)
+    await socket.hear()
+    if end == "signed out":
+        await act(browser.delete)
+    else:
+        ann.is_active = False
+        await act(ann.save)
+    await act(add, session_id, [page("secret", "not for her any more")])
+    hub._tell(session_id, 5)
+    assert await closed_with(socket) == consumers.SIGNED_OUT
+    assert await socket.receive_nothing(0.3)
+
+
+async def test_who_leaves_the_project_sees_no_more(
+    hub: stream.Hub, connect: Connect, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(consumers, "RIGHTS_SECONDS", 0.0)
+    session_id = await act(small)
+    ann = await act(person, "ann")
+    socket, _ = await connect(f"/ws/sessions/{session_id}/", ann)
+    await socket.hear()
+    await act(Member.objects.filter(user=ann).delete)
+    await act(add, session_id, [page("secret", "not for her any more")])
+    hub._tell(session_id, 5)
+    assert await closed_with(socket) == consumers.FORBIDDEN
+
+
+async def test_a_role_that_changes_changes_the_open_screen(
+    hub: stream.Hub, connect: Connect, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An operator's buttons go when the operator becomes a viewer."""
+    monkeypatch.setattr(consumers, "RIGHTS_SECONDS", 0.0)
+    roles: list[str] = []
+    real = consumers.render.fragments
+
+    def fragments(session: Any, look: Any, parts: Any, role: str) -> Any:
+        roles.append(role)
+        return real(session, look, parts, role)
+
+    monkeypatch.setattr(consumers.render, "fragments", fragments)
+    session_id = await act(small)
+    socket, _ = await connect(f"/ws/sessions/{session_id}/", await act(person, "ann"))
+    await socket.hear()
+    await act(person, "ann", "viewer")
+    await act(add, session_id, [page("late", "came later"), prompt(2)])
+    hub._tell(session_id, 6)
+    await socket.hear()
+    assert (roles[0], roles[-1]) == ("operator", "viewer")
+
+
+def test_a_browser_that_talks_too_fast_keeps_a_short_queue() -> None:
+    """Nothing that was rendered for it is forgotten: what the dropped messages named is sent anew."""
+    consumer = consumers.SessionConsumer()
+    consumer.views, consumer.turned = [], asyncio.Event()
+    names = [*consumers.PARTS, *consumers.PARTS]
+
+    async def talk() -> None:
+        for n in range(500):
+            part = names[n % len(names)]
+            await consumer.receive(json.dumps({"query": f"seq={n}&page=p{n}", "parts": part}))
+            assert len(consumer.views) <= consumers.MAX_VIEWS
+
+    asyncio.run(talk())
+    assert consumer.views[-1].look.page == "p499"
+    merged = consumer.views[0]
+    assert set(merged.fresh) == set(consumers.PARTS) and merged.fresh_seq == -1
