@@ -170,6 +170,9 @@ def summary(context: Context, text: str) -> None:
     page_id = context.summary or clean_id(f"summary:{context.uuid or context.n}")
     first, last = context.span
     context.summary = ""
+    quoted = quoted_rules(context.rules, text)
+    for rule_id in quoted:  # its page holds those words: here a handle stands for them, as in a prompt
+        text = _words_of(context.rules[rule_id]).sub(lambda _, at=rule_id: f"[page:{at}]", text, count=1)
     context.page(
         page_id,
         PageType.CONVERSATION,
@@ -177,7 +180,7 @@ def summary(context: Context, text: str) -> None:
         title=f"Summary of records {first} to {last}",
         provenance=("span", f"records {first}-{last}"),
     )
-    for rule_id in quoted_rules(context.rules, text):
+    for rule_id in quoted:
         context.page(
             rule_id,
             PageType.CONSTRAINT,
@@ -198,6 +201,12 @@ def quoted_rules(rules: Mapping[str, str], text: str) -> list[str]:
         if len(words) >= MIN_QUOTED and words in folded:
             found.append(page_id)
     return found
+
+
+def _words_of(rule: str) -> re.Pattern[str]:
+    """Finds the rule in a text as ``quoted_rules`` does, but for letters whose cases differ in number."""
+    words = _LIST_MARK.sub("", rule).replace("`", "").rstrip(".; \t\n").split()
+    return re.compile(r"\s+".join("`*" + "`*".join(map(re.escape, word)) + "`*" for word in words), re.I)
 
 
 def _folded(text: str) -> str:

@@ -208,10 +208,12 @@ def test_a_rule_that_the_summary_repeats_is_loaded_again_and_another_is_not() ->
         "Rules:\n1. Never edit a `migration` that is applied.\n2. Ask before you delete.", uuid="p1"
     )
     read(script, 1)
-    script.compact("The user's rules:\n - never edit a\n   migration that is applied")
+    boundary, _ = script.compact("The user's rules:\n - never edit a\n   migration that is applied.\nEnd")
     updated = [body for body in bodies(script, "page_updated") if body["page_id"].startswith("rule:")]
     assert [body["page_id"] for body in updated] == ["rule:p1#1"]
     assert "summary:" in updated[0]["provenance"]["ref"] and updated[0]["durable"] is True
+    # The words are in one of the two pages, so that their tokens are counted once.
+    assert pages(script)[f"summary:{boundary}"]["text"] == "The user's rules:\n - [page:rule:p1#1].\nEnd"
 
 
 def test_an_old_compaction_does_not_say_what_it_kept() -> None:
@@ -261,17 +263,16 @@ def test_a_command_may_stand_after_its_message() -> None:
 
 
 def test_a_repeated_call_says_that_its_demand_is_the_call() -> None:
-    """Only where the signature itself came before with this page: the core judges that call, and no other."""
+    """Only where the signature itself came before with this page. Another call for the same lines is judged
+    by its demand, for the core does not know it as a repeat.
+    """
     script = Script()
-    read(script, 1)
-    read(script, 2)
-    script.call("m3", "c3", "Read", {"file_path": f"{CWD}/src/app.py", "limit": 2_000, "offset": 1}, "1\tx")
-    told = [(b["rule"], b.get("call_repeat", False)) for b in bodies(script, "demand_observed")]
-    signatures = [b["signature"] for b in bodies(script, "tool_called")]
-    assert told[0] == ("repeat", True)
-    assert signatures[0] == signatures[1]
-    if signatures[2] != signatures[0]:
-        assert ("repeat", True) not in told[1:]
+    read(script, 1, offset=1)
+    read(script, 2, offset=1)
+    read(script, 3, offset=0)
+    demands = [b for b in bodies(script, "demand_observed") if b["rule"] == "repeat"]
+    assert [b["page_id"] for b in demands] == ["read:src/app.py#1-"] * 2
+    assert [b.get("call_repeat", False) for b in demands] == [True, False]
 
 
 def test_a_write_to_the_root_makes_everything_below_it_stale() -> None:
