@@ -172,7 +172,9 @@ def summary(context: Context, text: str) -> None:
     context.summary = ""
     quoted = quoted_rules(context.rules, text)
     for rule_id in quoted:  # its page holds those words: here a handle stands for them, as in a prompt
-        text = _words_of(context.rules[rule_id]).sub(lambda _, at=rule_id: f"[page:{at}]", text, count=1)
+        found = _words_of(context.rules[rule_id]).search(text)
+        if found:
+            text = f"{text[: found.start()]}[page:{rule_id}]{text[found.end() :]}"
     context.page(
         page_id,
         PageType.CONVERSATION,

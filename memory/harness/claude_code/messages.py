@@ -25,7 +25,7 @@ from memory.harness.claude_code.identity import (
     result_type,
     whole,
 )
-from memory.harness.claude_code.rules import find_rules
+from memory.harness.claude_code.rules import Rule, find_rules
 from memory.harness.signature import describe
 
 #: A command of the program: its record begins with this markup, and a text that only quotes it is a prompt.
@@ -215,14 +215,7 @@ def prompt(
         reset(context, command.group(1))
     skill = _SKILL.match(text[:1_000]) if meta else None
     if skill:
-        context.page(
-            clean_id(f"skill:{skill.group(1)}"),
-            PageType.EVIDENCE,
-            text,
-            title=f"Skill {skill.group(1)}",
-            provenance=("span", native),
-            recompute_cost=6.0,
-        )
+        _skill_page(context, skill.group(1), text, native)
         return
     by_program = meta or text.startswith(_CONTROL_TEXT)
     if by_program and not (command and command.group(1) not in CLEAR):
@@ -243,6 +236,21 @@ def prompt(
             f"[page:{clean_id(f'rule:{native}')}#{line[1:]}]" if line[:1] == "\0" else line for line in lines
         )
     context.page(page_id, PageType.CONVERSATION, body, title=title, provenance=("span", native))
+    _rule_pages(context, rules, native)
+
+
+def _skill_page(context: Context, name: str, text: str, native: str) -> None:
+    context.page(
+        clean_id(f"skill:{name}"),
+        PageType.EVIDENCE,
+        text,
+        title=f"Skill {name}",
+        provenance=("span", native),
+        recompute_cost=6.0,
+    )
+
+
+def _rule_pages(context: Context, rules: list[Rule], native: str) -> None:
     for number, rule in enumerate(rules, 1):
         # Soft: nothing that an operator did not confirm is pinned hard, stated or guessed.
         more: dict[str, Any] = {"pin": "soft", **({"inferred": True} if rule.inferred else {})}
