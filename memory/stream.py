@@ -260,8 +260,11 @@ class Hub:
                 if self.connected:
                     log.warning("stream lost, reading again in a moment: %s", error)
                 self.connected = False
+            except Exception:  # a reply that cannot be read must not end the reader for good
+                log.exception("reading the stream failed; again in a moment")
+                self.connected = False
             finally:
-                with contextlib.suppress(redis.RedisError, OSError):
+                with contextlib.suppress(Exception):
                     await client.aclose()
             await asyncio.sleep(backoff)
             backoff = min(backoff * 2, 2.0) if not self.connected else 0.1

@@ -14,6 +14,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from memory.safe import one_line
+
 LOG_MAX_BYTES = 5 * 2**20
 PR_SET_PDEATHSIG = 1
 RESTARTS_MAX = 3
@@ -128,7 +130,7 @@ class Part:
                 line.strip() for line in log.read().decode("utf-8", "replace").splitlines() if line.strip()
             ]
             if lines:
-                return lines[-1][:300]
+                return one_line(lines[-1], 300)  # it may quote what an agent wrote
         return ""
 
 

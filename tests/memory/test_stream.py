@@ -183,3 +183,19 @@ async def test_closing_wakes_the_waiter(hub: stream.Hub) -> None:
     watcher.close()
     assert await asyncio.wait_for(waiting, 5) == 0
     assert hub._watchers == {}
+
+
+async def test_a_reply_that_cannot_be_read_does_not_end_the_reader(monkeypatch: pytest.MonkeyPatch) -> None:
+    made, reads = stream.Hub(), 0
+
+    async def follow(_client: object) -> None:
+        nonlocal reads
+        reads += 1
+        raise UnicodeDecodeError("utf-8", b"\xff", 0, 1, "a foreign byte")
+
+    monkeypatch.setattr(made, "_follow", follow)
+    made.start()
+    async with asyncio.timeout(5):
+        while reads < 3:
+            await asyncio.sleep(0.01)
+    await made.stop()
