@@ -108,7 +108,8 @@
     const box = $("#connection");
     if (box) { box.hidden = !words; box.textContent = words; }
   }
-  let missed = null; // the step that the server did not answer: done again when it is back
+  // The step that the server did not answer: done again when it is back
+  let missed = null;
   document.addEventListener("htmx:ws:after:connection", (event) => {
     connection = event.detail.connection;
     say("");
