@@ -171,10 +171,7 @@ def summary(context: Context, text: str) -> None:
     first, last = context.span
     context.summary = ""
     quoted = quoted_rules(context.rules, text)
-    for rule_id in quoted:  # its page holds those words: here a handle stands for them, as in a prompt
-        found = _words_of(context.rules[rule_id]).search(text)
-        if found:
-            text = f"{text[: found.start()]}[page:{rule_id}]{text[found.end() :]}"
+    text = _with_handles(text, {rule_id: context.rules[rule_id] for rule_id in quoted})
     context.page(
         page_id,
         PageType.CONVERSATION,
@@ -197,22 +194,45 @@ def quoted_rules(rules: Mapping[str, str], text: str) -> list[str]:
     their pages are in the prompt with it.
     """
     folded = _folded(text)
-    found = []
-    for page_id, rule in rules.items():
-        words = _folded(_LIST_MARK.sub("", rule)).rstrip(".;")
-        if len(words) >= MIN_QUOTED and words in folded:
-            found.append(page_id)
-    return found
+    words = {page_id: _words(rule) for page_id, rule in rules.items()}
+    return [page_id for page_id, rule in words.items() if len(rule) >= MIN_QUOTED and rule in folded]
 
 
-def _words_of(rule: str) -> re.Pattern[str]:
-    """Finds the rule in a text as ``quoted_rules`` does, but for letters whose cases differ in number."""
-    words = _LIST_MARK.sub("", rule).replace("`", "").rstrip(".; \t\n").split()
-    return re.compile(r"\s+".join("`*" + "`*".join(map(re.escape, word)) + "`*" for word in words), re.I)
+def _with_handles(text: str, rules: Mapping[str, str]) -> str:
+    """The text with a handle in place of each rule, whose own page holds those words. Linear in the text."""
+    if not rules:
+        return text
+    folded, places = _folded_places(text)
+    for start, length, page_id in sorted(
+        ((folded.find(_words(rule)), len(_words(rule)), page_id) for page_id, rule in rules.items()),
+        reverse=True,
+    ):
+        end = start + length
+        if start >= 0 and end <= len(places):  # not inside another rule that was replaced before
+            text = f"{text[: places[start]]}[page:{page_id}]{text[places[end - 1] + 1 :]}"
+            del places[start:]
+    return text
+
+
+def _words(rule: str) -> str:
+    return _folded(_LIST_MARK.sub("", rule)).rstrip(".;")
 
 
 def _folded(text: str) -> str:
     return " ".join(text.replace("`", "").casefold().split())
+
+
+def _folded_places(text: str) -> tuple[str, list[int]]:
+    """``_folded``, and for each of its characters the place in the text that it comes from."""
+    out: list[str] = []
+    places: list[int] = []
+    for place, char in enumerate(text):
+        if char == "`" or (char.isspace() and (not out or out[-1] == " ")):
+            continue
+        for one in " " if char.isspace() else char.casefold():
+            out.append(one)
+            places.append(place)
+    return "".join(out), places
 
 
 def reset(context: Context, command: str) -> None:

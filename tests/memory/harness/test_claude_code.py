@@ -406,3 +406,18 @@ def test_every_event_passes_the_core() -> None:
     for kind, body, _ in events(script):
         check(kind, body)
         decode_body(kind, complete(kind, body))
+
+
+def test_rules_in_a_summary_are_found_in_one_pass() -> None:
+    """Overlapping rules, letters that fold to two, and a text made against a search that goes back."""
+    script = Script()
+    script.prompt(
+        "Rules:\n1. Never touch the main STRASSE.\n2. Never touch the main strasse twice.", uuid="p1"
+    )
+    long = "never touch `" + "a " * 100_000 + "`" * 100_000
+    boundary, _ = script.compact(f"{long} İ - never  `touch` the main straße twice! {long}")
+    held = pages(script)[f"summary:{boundary}"]["text"]
+    assert len(bodies(script, "page_updated")) == 2
+    assert (
+        held == f"{long} İ - [page:rule:p1#1] twice! {long}" or held == f"{long} İ - [page:rule:p1#2]! {long}"
+    )
