@@ -143,6 +143,13 @@ def read_view(query: QueryDict, parts: str | None = None) -> View:
 class SessionConsumer(LiveConsumer):
     """One session's screen."""
 
+    views: list[View]  # what the browser came to look at since the last message to it, newest last
+    turned: asyncio.Event  # it looks at something else
+
+    async def connect(self) -> None:
+        self.views, self.turned = [read_view(self.query())], asyncio.Event()  # before any message can come
+        await super().connect()
+
     async def allowed(self) -> bool:
         self.session_id = str(self.scope["url_route"]["kwargs"]["session_id"])
         self.role = await read(role_in, self.user_id, self.session_id)
@@ -166,8 +173,6 @@ class SessionConsumer(LiveConsumer):
 
     async def follow(self) -> None:
         self.known = render.Known()
-        self.turned = asyncio.Event()
-        self.views: list[View] = [read_view(self.query())]
         self.look = self.views[0].look
         self.slow_due = 0.0
         hub = stream.get_hub()
