@@ -141,6 +141,7 @@ class Totals(Schema):
     hits: int
     page_ins: int
     page_in_tokens: int
+    reread_tokens: int = 0
     moved_tokens: int
     thrash: float
     trace_sha256: str

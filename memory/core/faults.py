@@ -319,6 +319,8 @@ def judge_repeat(
             side.totals.alerts_inferred += 1
         side.log["alerts"].append({**data, "page_id": page.page_id})
         return [outcome(state, side, "alert", page, **data)]
+    if body.exact:
+        side.totals.reread_tokens += page.tokens[Fidelity.FULL]
     return [
         fault(
             state,

@@ -22,6 +22,7 @@ class Totals:
     page_ins_inferred: int = 0
     page_in_tokens: int = 0
     page_in_tokens_inferred: int = 0
+    reread_tokens: int = 0  # of results that a repeated call brought again because they were gone
     moved_tokens: int = 0
     tokens_used_sum: int = 0
     turns: int = 0

@@ -124,6 +124,7 @@ class SideTotals:
     trace_sha256: str
     by_type: dict[str, int]  # page type -> resident tokens
     page_budget: int | None = None  # tokens that pages have: window less unseen less reserve, or as set
+    reread_tokens: int = 0  # of results that a repeated call brought again because they were gone
     resident_tokens: int = 0  # of the pages in the last prompt
     alerts_inferred: int = 0  # what a rule guessed is beside the exact counts, never in them
     hits_inferred: int = 0

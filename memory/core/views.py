@@ -99,6 +99,7 @@ def _totals(side: SideState) -> SideTotals:
         page_in_tokens_inferred=totals.page_in_tokens_inferred,
         committed=totals.committed,
         rejected=dict(totals.rejected),
+        reread_tokens=totals.reread_tokens,
         resident_tokens=side.resident_tokens,
     )
 

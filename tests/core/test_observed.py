@@ -179,6 +179,7 @@ def test_one_repeated_call_is_one_fault() -> None:
     assert (demand.data["judged"], demand.data["reason"]) == (False, "the repeated call is the fault")
     view = session_view(session.state).primary
     assert view.faults == {"duplicate_tool": 1}
+    assert view.reread_tokens == 100  # the price of what was dropped: its result came once more
     assert faults(session.demand("a")) == [("refetch", "a", "policy")]  # another demand is another fact
 
 
