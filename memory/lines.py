@@ -80,6 +80,10 @@ class Transcript:
     def __exit__(self, *_: object) -> None:
         self._file.close()
 
+    def rewind(self) -> None:
+        """Back to the file's start, to be read (again)."""
+        self._file.seek(0)
+
     def read(self, starts: Starts | None = None, keep: int = KEEP_BYTES) -> Iterator[Line]:
         """The lines that are not blank, from the file's start."""
         offset = 0

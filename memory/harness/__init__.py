@@ -14,7 +14,9 @@ from typing import Any, Final, Protocol
 
 EventTuple = tuple[str, dict[str, Any], str]  # kind, body, at (the sender's time, for display)
 
-__all__ = ["ADAPTERS", "Adapter", "Derived", "EventTuple", "RawRecord", "UnknownAdapter", "get_adapter"]
+__all__ = [
+    "ADAPTERS", "Adapter", "Derived", "EventTuple", "RawRecord", "UnknownAdapter", "get_adapter", "recognises"
+]  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +45,12 @@ class Adapter(Protocol):
     name: str
     version: str
 
+    def recognises(self, record: RawRecord) -> bool:
+        """Whether it is a record of this harness, as far as one record tells; changes nothing. Never
+        raises.
+        """
+        ...
+
     def feed(self, record: RawRecord) -> Derived:
         """The events of the next record. Never raises."""
         ...
@@ -67,3 +75,8 @@ def get_adapter(name: str) -> Adapter:
         return ADAPTERS[name]()
     except KeyError:
         raise UnknownAdapter(f"no adapter {name[:60]!r}; there are {', '.join(sorted(ADAPTERS))}") from None
+
+
+def recognises(name: str, record: RawRecord) -> bool:
+    """Whether the record is one of that adapter's harness; raises ``UnknownAdapter``."""
+    return get_adapter(name).recognises(record)

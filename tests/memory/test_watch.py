@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import io
 import json
+import os
+import subprocess
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -209,6 +211,61 @@ def test_no_transcript_no_session(tmp_path: Path, data: bytes, says: str) -> Non
     assert caught.value.returncode == 2
     assert "\n" not in str(caught.value)
     assert not Session.objects.exists()
+
+
+FOREIGN = [
+    b'{"type":"session","id":"a","timestamp":"2026-01-01T00:00:00Z","cwd":"/w"}\n'
+    b'{"type":"message","message":{"role":"user","content":[{"type":"text","text":"hi"}]}}\n',
+    b'{"name": "a JSON file", "type": ["user"]}\n',
+    b'{\n  "name": "user",\n  "list": [\n    {}\n  ]\n}\n',
+    b"\x93{\x00\xff\n{\xfe\xfd\n\n",
+    b'{"sessionId":"s","type":"never-seen"}\n' * 300,
+]
+
+
+@pytest.mark.parametrize("data", FOREIGN)
+def test_another_programs_file_makes_no_session(tmp_path: Path, data: bytes) -> None:
+    path = tmp_path / "x.jsonl"
+    path.write_bytes(data)
+    with pytest.raises(CommandError, match=r"not a Claude Code transcript: (none|its first)") as caught:
+        watch(path)
+    assert caught.value.returncode == 1
+    assert ("first 200 lines" in str(caught.value)) == (len(data) > 9000)
+    assert not Session.objects.exists()
+
+
+def test_one_known_record_is_enough_even_where_it_is_too_long_to_be_read(tmp_path: Path) -> None:
+    watch(write(tmp_path, b"{broken", *[b'{"type":"never-seen"}'] * 100, GOOD[0]))
+    assert session().record_count == 102
+    Session.objects.all().delete()
+    watch(write(tmp_path, user(1, "x" * 9_000_000)))
+    assert session().record_count == 1
+
+
+@pytest.mark.traces
+def test_a_pi_transcript_makes_no_session(traces: Path) -> None:
+    for path in (traces / "pi").glob("*.jsonl"):
+        with pytest.raises(CommandError, match="is not a Claude Code transcript: none of its first"):
+            watch(path)
+    assert not Session.objects.exists()
+
+
+def test_the_address_is_whole_while_a_clawweb_runs(
+    tmp_path: Path, settings: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings.CLAWWEB_DATA_DIR = tmp_path
+    monkeypatch.delenv("CLAWWEB_URL", raising=False)
+    path = write(tmp_path, *GOOD)
+    lock = tmp_path / "up.lock"
+    assert "(no ClawWeb runs here: start it with make up)" in watch(path)
+    lock.write_text(json.dumps({"pid": os.getpid(), "address": "http://127.0.0.1:9000"}))
+    assert f"session sess-1: http://127.0.0.1:9000/sessions/{session().id}/\n" in watch(path)
+    ended = subprocess.Popen(["true"])
+    ended.wait()
+    lock.write_text(json.dumps({"pid": ended.pid, "address": "http://127.0.0.1:9000"}))
+    assert "start it with make up" in watch(path)
+    monkeypatch.setenv("CLAWWEB_URL", "http://claw.example/")
+    assert "http://claw.example/sessions/" in watch(path)
 
 
 def test_doctor_says_how_much_there_is(tmp_path: Path) -> None:

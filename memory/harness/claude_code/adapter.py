@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any, Final
 
 from memory.harness import Derived, RawRecord
@@ -24,6 +25,13 @@ SILENT: Final = frozenset(
      "marble-origami-commit", "marble-origami-snapshot", "attribution-snapshot", "speculation-accept",
      "task-summary", "bridge-session", "relocated"}
 )  # fmt: skip
+#: Types that are read.
+READ: Final = frozenset(
+    {"assistant", "user", "system", "attachment", "queue-operation", "ai-title", "custom-title", "summary"}
+)
+TYPES: Final = SILENT | READ
+HEAD_BYTES: Final = 64 * 1024
+_TYPE_IN_HEAD = re.compile(rb'^\s*\{.*"type"\s*:\s*"(?:assistant|user|system|attachment)"', re.DOTALL)
 
 
 class ClaudeCode:
@@ -42,6 +50,13 @@ class ClaudeCode:
         self._chain = lifecycle.Chain()
         self._window = WINDOW
         self._model = ""
+
+    def recognises(self, record: RawRecord) -> bool:
+        """Whether a value of the record has a type of Claude Code's; see ``memory.harness.Adapter``."""
+        if record.truncated:  # too long to be read: its head must do
+            return _TYPE_IN_HEAD.search(record.raw[:HEAD_BYTES]) is not None
+        types = (value.get("type") for value in decode_line(record.raw)[0] if isinstance(value, dict))
+        return any(isinstance(kind, str) and kind in TYPES for kind in types)
 
     def feed(self, record: RawRecord) -> Derived:
         """The events of the next record; see ``memory.harness.Adapter``."""
@@ -112,9 +127,7 @@ class ClaudeCode:
             data = record.get("data")
             if isinstance(data, dict) and data.get("type") == "agent_progress":
                 self._sub_agent(data.get("agentId"))
-        return kind in SILENT or kind in (
-            "assistant", "user", "queue-operation", "ai-title", "custom-title", "summary"
-        )  # fmt: skip
+        return kind in TYPES
 
     def _start(self, record: dict[str, Any]) -> None:
         self._started = True

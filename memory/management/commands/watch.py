@@ -14,6 +14,8 @@ from django.core.management.base import BaseCommand, CommandError
 from tqdm import tqdm
 
 from memory import lines
+from memory.harness import RawRecord, recognises
+from memory.running import running_address
 from memory.safe import one_line
 
 HARNESS: Final = "claude-code"
@@ -23,6 +25,8 @@ SERVER_SECONDS: Final = 30.0  # how long a server may make no progress
 WORKER_SECONDS: Final = 2.0  # how long a worker may take to pick the session up
 BAR_BYTES: Final = 1024 * 1024  # shorter files need no progress bar
 SHOWN_BROKEN: Final = 5
+LOOK_LINES: Final = 200  # looked at for one record of the harness
+LOOK_BYTES: Final = 4 * 1024 * 1024
 
 
 class Command(BaseCommand):
@@ -43,6 +47,7 @@ class Command(BaseCommand):
             transcript = lines.open_transcript(path)
         except lines.NotATranscript as error:
             raise CommandError(str(error), returncode=2) from None
+        _refuse_others(transcript, path)
         if options["server"]:
             target: _Target = _Server(options, transcript)
         else:
@@ -83,6 +88,22 @@ class Command(BaseCommand):
             say(f"  broken: {f'line {at:,}' if at else 'a record'}: {problem}")
         waiting = f" ({found['pending']:,} still pending)" if found["pending"] else ""
         say(f"events: {found['events']:,}{waiting}; turns: {found['turns']:,}; faults: {found['faults']:,}")
+
+
+def _refuse_others(transcript: lines.Transcript, path: Path) -> None:
+    """Raises CommandError if nothing at the head of the file is the harness's: it must make no session."""
+    looked = size = 0
+    for line in transcript.read():
+        looked, size = looked + 1, size + line.length
+        if recognises(HARNESS, RawRecord(looked, line.head, truncated=line.length > len(line.head))):
+            transcript.rewind()
+            return
+        if looked >= LOOK_LINES or size >= LOOK_BYTES:
+            break
+    first = f"none of its first {looked:,} lines is" if looked != 1 else "its first line is not"
+    raise CommandError(
+        f"{one_line(str(path), 300)} is not a Claude Code transcript: {first} a record of one", returncode=1
+    )
 
 
 def _batches(items: Iterator[lines.Line]) -> Iterator[list[lines.Line]]:
@@ -146,7 +167,8 @@ class _Here(_Target):
             raise CommandError(f"session {self.key} exists and is no {HARNESS} recording", returncode=2)
 
     def address(self) -> str:
-        return f"/sessions/{self.id}/"
+        where, path = running_address(), f"/sessions/{self.id}/"
+        return f"{where}{path}" if where else f"{path} (no ClawWeb runs here: start it with make up)"
 
     def send(self, batch: list[lines.Line], source: str) -> tuple[int, int, int]:
         records = [
