@@ -38,6 +38,7 @@ READ_PER_LINE = 20  # rows read at most for a line that stands for many
 TALK_TURNS = 20
 MAX_TALK_TURNS = 400
 MAP_PAGES = 600  # live pages read for the map and the held line
+BOUNDARIES_READ = 20  # newest boundaries among which the last compaction is looked for
 MAX_TEXT_FILTER = 200  # characters
 MAX_PAGE_ID = 512
 
@@ -141,6 +142,9 @@ class Picture:
     role: str = "viewer"
     live_pages: list[PageRow] = field(default_factory=list)  # for map and held line, at most MAP_PAGES
     live_total: int = 0
+    old_files: list[PageRow] = field(default_factory=list)  # superseded results: files read, then changed
+    cleared: tuple[int, int] | None = None  # (seq, turn) of a watched session's last compaction
+    excess: int = 0  # tokens that our count is above the last recorded prompt
     rows: list[PageRow] = field(default_factory=list)
     rows_total: int = 0
     page: PageRow | None = None
@@ -176,7 +180,11 @@ def picture(session: SessionRow, look: Look, parts: Collection[str], role: str =
         found.live_pages, found.live_total = store.pages(
             session.id, side=found.look.first_side, sort="order", status="live", limit=MAP_PAGES
         )
+    if "map" in parts and found.turn:
+        last = store.turns(session.id, after_turn=found.turn - 1, limit=1)
+        found.excess = last[0].numbers.get("excess_tokens", 0) if last else 0
     if "head" in parts:
+        _old_files(found)
         found.fault_pages = {
             side: store.fault_pages(session.id, side)
             for side in found.look.sides
@@ -191,6 +199,21 @@ def picture(session: SessionRow, look: Look, parts: Collection[str], role: str =
     if found.look.talk and "talk" in parts:
         found.talk = store.conversation(session.id, limit=found.look.turns)
     return found
+
+
+def _old_files(found: Picture) -> None:
+    """What the line of files needs beside the live pages."""
+    session_id = found.session.id
+    found.old_files, _ = store.pages(
+        session_id, sort="order", desc=True, types=("evidence",), status="superseded", limit=MAP_PAGES
+    )
+    if found.session.mode != "enforced":
+        clearing = (
+            (row.seq, row.turn)
+            for row in store.ledger(session_id, kinds=["boundary"], limit=BOUNDARIES_READ)
+            if row.data.get("boundary") in ("compaction", "reset")
+        )
+        found.cleared = next(clearing, (0, -1))
 
 
 def _table(session_id: str, look: Look) -> tuple[list[PageRow], int]:

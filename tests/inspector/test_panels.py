@@ -119,42 +119,123 @@ def test_a_row_does_not_depend_on_filters() -> None:
     assert table.row(item, Look()) == table.row(item, Look(sort="tokens", text="x", kind="faults", limit=7))
 
 
+NO_RULES = ("", "no rules found in the record")
+
+
+def at(page_id: str, fidelity: Fidelity, kind: str = "evidence", **more: Any) -> Any:
+    return view(page_id, kind, primary=side(fidelity, 10), **more)
+
+
 @pytest.mark.parametrize(
     ("pages", "said"),
     [
-        ([view("r", "constraint"), view("b", "bootstrap")], ["rules 2 of 2 held"]),
+        ([view("r", "constraint"), view("b", "bootstrap")], ("good", "rules 2 of 2 held word for word")),
         (
-            [view("r", "constraint", primary=side(Fidelity.ABSENT, 0)), view("b", "bootstrap")],
-            ["rules 1 of 2 held, not: r"],
+            [at("r", Fidelity.ABSENT, "constraint"), view("b", "bootstrap")],
+            ("bad", "rules 1 of 2 held word for word, not: r"),
         ),
-        ([view("p", "plan", primary=side(Fidelity.ABSENT, 0))], ["plan no longer held: p"]),
-        ([view("p", "plan", primary=side(Fidelity.POINTER, 4))], ["plan held, as pointer"]),
         (
-            [view("read:a", primary=side(Fidelity.ABSENT, 0)), view("read:b")],
-            ["1 of 2 files no longer held: read:a"],
-        ),
-        ([view("bash:1", primary=side(Fidelity.ABSENT, 0))], []),
-        (
-            [view("read:a"), view("read:b", primary=side(Fidelity.ABSENT, 0, pending_seq=12))],
-            ["1 file held, 1 new since the last prompt"],
+            [at("r", Fidelity.STRUCTURED, "constraint"), view("b", "bootstrap")],
+            ("partly", "rules 1 of 2 held word for word, 1 shortened"),
         ),
         (
             [view("r", "constraint", primary=side(Fidelity.ABSENT, 0, pending_seq=12))],
-            ["rules: 1 new since the last prompt"],
+            ("", "rules: 1 new since the last prompt"),
+        ),
+        ([], NO_RULES),
+    ],
+)
+def test_rules_are_counted_word_for_word(pages: list[Any], said: tuple[str, str]) -> None:
+    check = held.rules_check(pages, "primary", 10)
+    assert (check.mark, check.text) == said
+
+
+@pytest.mark.parametrize(
+    ("fidelity", "said"),
+    [
+        (Fidelity.FULL, ("good", "plan held in full")),
+        (Fidelity.COMPRESSED, ("good", "plan held, compressed")),
+        (Fidelity.STRUCTURED, ("partly", "plan held as outline (goal and current step)")),
+        (Fidelity.POINTER, ("bad", "plan held only as pointer")),
+        (Fidelity.ABSENT, ("bad", "plan no longer held: p")),
+    ],
+)
+def test_a_plan_is_told_by_what_is_held_of_it(fidelity: Fidelity, said: tuple[str, str]) -> None:
+    check = held.plan_check([at("p", fidelity, "plan")], "primary", 10)
+    assert check
+    assert (check.mark, check.text) == said
+
+
+GONE: dict[str, Any] = {"status": "superseded"}
+
+
+def left(turn: int) -> Any:
+    return side(Fidelity.ABSENT, 0, reason="left", since_turn=turn)
+
+
+@pytest.mark.parametrize(
+    ("pages", "said"),
+    [
+        ([view("read:a"), view("read:b")], ("good", "all 2 files held in full")),
+        ([view("read:a"), at("read:b", Fidelity.COMPRESSED)], ("good", "2 files: 1 full, 1 compressed")),
+        ([view("read:a"), at("read:b", Fidelity.STRUCTURED)], ("partly", "2 files: 1 full, 1 as outline")),
+        (
+            [view("read:a"), at("read:b", Fidelity.POINTER)],
+            ("bad", "2 files: 1 full, 1 only as pointer (read:b)"),
+        ),
+        (
+            [at("read:a", Fidelity.ABSENT), view("read:b")],
+            ("bad", "2 files: 1 full, 1 not held (read:a)"),
         ),
         (
             [view("read:a", primary=side(Fidelity.ABSENT, 0, pending_seq=9))],
-            ["1 of 1 files no longer held: read:a"],
+            ("bad", "1 file: 1 not held (read:a)"),
+        ),
+        (
+            [view("read:a"), view("read:b", primary=side(Fidelity.ABSENT, 0, pending_seq=12))],
+            ("good", "1 file held in full, 1 new since the last prompt"),
+        ),
+        # one file, read whole and then in ranges
+        (
+            [view("read:a"), view("read:a#1-9"), at("read:a#20-30", Fidelity.POINTER)],
+            ("good", "1 file held in full"),
+        ),
+        ([at("read:a", Fidelity.ABSENT), view("read:a#1-9")], ("partly", "1 file held in part")),
+        ([view("read:a#1-9")], ("good", "1 file held in full")),
+        # read, then edited: before and after the compaction at turn 5
+        ([view("read:a", primary=left(7), **GONE)], ("partly", "1 file held as an older copy plus edits")),
+        (
+            [view("read:a", primary=left(4), **GONE), view("read:b")],
+            ("partly", "2 files: 1 full, 1 changed since and not read again"),
+        ),
+        (
+            [at("read:a", Fidelity.ABSENT), view("read:a#1-9", primary=left(4), **GONE)],
+            ("bad", "1 file: 1 not held (read:a)"),
+        ),
+        # what edits returned is no file
+        (
+            [
+                view("edit:a:1"),
+                view("write:b:2"),
+                view("changed:c", provenance_kind="file"),
+                at("bash:1", Fidelity.ABSENT),
+            ],
+            None,
         ),
     ],
 )
-def test_held_answers_the_first_question(pages: list[Any], said: list[str]) -> None:
-    checks = [
-        held.rules_check(pages, "primary", 10),
-        held.plan_check(pages, "primary", 10),
-        held.files_check(pages, "primary", 10),
-    ]
-    assert [c.text for c in checks if c] == said
+def test_files_are_told_by_what_is_held_of_them(pages: list[Any], said: tuple[str, str] | None) -> None:
+    check = held.files_check(pages, "primary", 10, cleared=(8, 5))
+    assert (check and (check.mark, check.text)) == said
+
+
+def test_an_old_copy_stands_only_where_we_watch() -> None:
+    """A prompt of ours holds no superseded text, nor does the shadow's."""
+    page = view("read:a", primary=left(7), shadow=left(7), **GONE)
+    for name, cleared in (("primary", None), ("shadow", (8, 5))):
+        check = held.files_check([page], name, 10, cleared=cleared)
+        assert check
+        assert (check.mark, check.text) == ("partly", "1 file changed since and not read again")
 
 
 @pytest.mark.django_db
@@ -176,13 +257,13 @@ def test_what_came_after_the_last_prompt_is_not_told_as_lost() -> None:
 
     for name in ("primary", "shadow"):
         checks, waits, said, why = shown(name)
-        assert checks == ["1 file held, 1 new since the last prompt"]
+        assert checks == ["no rules found in the record", "1 file held in full, 1 new since the last prompt"]
         assert (waits, said) == (True, "not yet in a prompt")
         assert why.startswith("came after the last prompt")
     add(session_id, [watched_prompt(2)])
     for name in ("primary", "shadow"):
         checks, waits, said, _why = shown(name)
-        assert checks == ["all 2 files held"]
+        assert checks == ["no rules found in the record", "all 2 files held in full"]
         assert (waits, said) == (False, "")
 
 
