@@ -71,16 +71,29 @@ def token_figure(view: SessionView, side: str) -> Figure:
     return Figure(used_tokens(view, side), label, f"{source}; {bound}", "", beside)
 
 
+def fault_words(totals: SideTotals) -> str:
+    """Everywhere the same: "30 exact faults, 3 inferred beside them"."""
+    exact, inferred = sum(totals.faults.values()), sum(totals.faults_inferred.values())
+    return _count(exact, "exact fault") + _inferred(inferred, exact)
+
+
+def _inferred(inferred: int, exact: int) -> str:
+    """An inferred fault is never in the exact count."""
+    return f", {inferred:,} inferred beside {'it' if exact == 1 else 'them'}" if inferred else ""
+
+
 def fault_figure(totals: SideTotals) -> Figure:
     exact, inferred = sum(totals.faults.values()), sum(totals.faults_inferred.values())
     kinds = ", ".join(f"{n:,} {kind}" for kind, n in sorted(totals.faults.items()) if n)
     title = "policy-controllable faults that the record itself proves" + (f": {kinds}" if kinds else "")
-    beside = f"+{inferred:,} inferred" if inferred else ""
-    return Figure(exact, "faults, exact", title, "bad" if exact else "", beside)
+    label = f"exact fault{'' if exact == 1 else 's'}" + _inferred(inferred, exact)
+    return Figure(exact, label, title, "bad" if exact else "")
 
 
 def fault_split(totals: SideTotals, pages: Mapping[str, int]) -> str:
-    """The exact faults by kind, most first: "30 faults, exact: 12 refetch (7 pages), …"; '' without any."""
+    """The exact faults by kind, most first: "30 exact faults, 3 inferred beside them; the exact ones: 12
+    refetch (7 pages), …"; '' without any.
+    """
     kinds = sorted(((n, kind) for kind, n in totals.faults.items() if n), key=lambda k: (-k[0], k[1]))
     if not kinds:
         return ""
@@ -88,9 +101,8 @@ def fault_split(totals: SideTotals, pages: Mapping[str, int]) -> str:
     for n, kind in kinds:
         hit = pages.get(kind, 0)
         told.append(f"{n:,} {kind}" + (f" ({_count(hit, 'page')})" if hit and hit != n else ""))
-    inferred = sum(totals.faults_inferred.values())
-    beside = f"; inferred beside them: {inferred:,}" if inferred else ""
-    return f"{_count(sum(n for n, _ in kinds), 'fault')}, exact: {', '.join(told)}{beside}"
+    inferred = any(totals.faults_inferred.values())
+    return f"{fault_words(totals)}{'; the exact ones' if inferred else ''}: {', '.join(told)}"
 
 
 def insufficient_figure(totals: SideTotals) -> Figure:
@@ -114,17 +126,18 @@ def compare(view: SessionView) -> str:
     if view.shadow is None:
         return ""
     one, two = view.primary, view.shadow
-    return (
-        f"as it was: {_faults(one)}, {_count(one.page_ins, 'page-in')}, "
-        f"{one.page_in_tokens:,} tokens read again; "
-        f"under ClawVM with {_budget(two)}: {_faults(two)}, {_count(two.page_ins, 'page-in')}, "
-        f"{two.page_in_tokens:,} tokens"
-    )
+    return f"as it was: {_cost(one)}; under ClawVM with {_budget(two)}: {_cost(two)}"
 
 
-def _faults(totals: SideTotals) -> str:
-    exact, inferred = sum(totals.faults.values()), sum(totals.faults_inferred.values())
-    return _count(exact, "exact fault") + (f" ({inferred:,} inferred)" if inferred else "")
+def _cost(totals: SideTotals) -> str:
+    """Faults, and what bringing back cost: by page-ins, and by calls that were made again."""
+    page_ins = _count(totals.page_ins, "page-in")
+    page_ins += f" ({totals.page_in_tokens:,} tokens)" if totals.page_ins else ""
+    again = getattr(totals, "reread_tokens", None)
+    if not again and totals.faults.get("duplicate_tool"):
+        again = None  # a header from before this was counted
+    read = "" if again is None else f", {again:,} tokens read again"
+    return f"{fault_words(totals)}; {page_ins}{read}"
 
 
 def _budget(totals: SideTotals) -> str:

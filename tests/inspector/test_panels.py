@@ -356,6 +356,34 @@ def test_the_two_truths_are_never_mixed() -> None:
 
 
 @pytest.mark.django_db
+def test_faults_are_worded_alike_everywhere() -> None:
+    """In the figure, in the split by kind and in the comparison; what was read again is told where it was
+    counted.
+    """
+    seen = look_at(session()).session.view
+    assert seen is not None
+    one = replace(
+        seen.primary, faults={"refetch": 2, "duplicate_tool": 28}, faults_inferred={"refetch": 3}, page_ins=0
+    )
+    figure = head.fault_figure(one)
+    words = "30 exact faults, 3 inferred beside them"
+    assert f"{figure.value} {figure.label}" == words
+    assert head.fault_split(one, {"refetch": 1}) == (
+        f"{words}; the exact ones: 28 duplicate_tool, 2 refetch (1 page)"
+    )
+    read = replace(one, reread_tokens=4_321)
+    other = replace(one, faults={"refetch": 1}, faults_inferred={}, budget=900, reread_tokens=0)
+    other = replace(other, page_ins=8, page_in_tokens=3_465)
+    assert head.compare(replace(seen, primary=read, shadow=other)) == (
+        f"as it was: {words}; 0 page-ins, 4,321 tokens read again; "
+        "under ClawVM with 900 tokens for pages: "
+        "1 exact fault; 8 page-ins (3,465 tokens), 0 tokens read again"
+    )
+    old = head.compare(replace(seen, primary=replace(one, reread_tokens=0), shadow=other))
+    assert f"{words}; 0 page-ins; under" in old  # counted before there was a count: no word about it
+
+
+@pytest.mark.django_db
 def test_insufficiency_says_by_how_much_and_because_of_which_pages() -> None:
     """A budget smaller than the floor."""
     from tests.memory.cast import page, prompt
