@@ -11,7 +11,7 @@ from django.http import QueryDict
 
 from memory import store
 from memory.core.outcomes import SideTotals
-from memory.core.types import PageType, Pin
+from memory.core.types import Fidelity, PageType, Pin
 from memory.store import ActRow, Entry, LedgerRun, PageRow, PageVersion, SessionRow
 
 SIDES = ("primary", "shadow", "both")
@@ -152,6 +152,7 @@ class Picture:
     versions: list[PageVersion] = field(default_factory=list)
     page_faults: list[LedgerRun] = field(default_factory=list)
     acts: list[ActRow] = field(default_factory=list)
+    seen_at: Mapping[int, Fidelity] = field(default_factory=dict)  # prompt of a receipt → the page's fidelity
     ledger: list[LedgerRun] = field(default_factory=list)
     ledger_more: bool = False  # there may be older lines
     fault_pages: Mapping[str, Mapping[str, int]] = field(default_factory=dict)  # side → kind → pages
@@ -253,6 +254,10 @@ def _drawer(found: Picture) -> None:
     found.texts = store.page_texts(session_id, look.page)
     found.versions = store.page_versions(session_id, look.page)
     found.acts = store.acts(session_id, look.page, limit=8)
+    if found.session.mode == "enforced":  # elsewhere what we added is not what the harness holds
+        proofs = {a.receipt_turn for a in found.acts if a.receipt == "seen" and a.receipt_turn}
+        held = {turn: store.residency_at(session_id, turn).get(look.page) for turn in proofs}
+        found.seen_at = {turn: fidelity for turn, fidelity in held.items() if fidelity}
     for side in look.sides:
         found.page_faults += store.ledger_runs(session_id, side=side, page_id=look.page, limit=20)[0]
 

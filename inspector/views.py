@@ -145,12 +145,15 @@ def act(request: HttpRequest, session_id: UUID) -> HttpResponse:
         return _answer({"error": "Your role in this project is viewer: acts need operator."}, status=403)
     asked = request.GET if request.method == "GET" else request.POST
     name = asked.get("act", "")
-    look = Look(page=asked.get("page", "")[: queries.MAX_PAGE_ID])
+    side = asked.get("side", "") if asked.get("side", "") in queries.SIDES else "primary"
+    look = Look(side=side, page=asked.get("page", "")[: queries.MAX_PAGE_ID])
     found = queries.picture(row, look, ("drawer",), role)
     if name not in act_panel.ACTS or found.page is None:
         return _answer(
             {"error": "This session has no such page any more, or there is no such act."}, status=404
         )
+    if row.ended:
+        return _answer({"error": f"Not done: {act_panel.ENDED}."}, status=422)
     try:
         if request.method == "POST":
             return _do(request, found, name, asked)
@@ -163,8 +166,7 @@ def _ask(found: Picture, name: str, asked: QueryDict) -> HttpResponse:
     """The question with the cost, tried on a copy of the state."""
     assert found.page is not None
     page, row = found.page.view, found.session
-    choices = act_panel.choices(name, page)
-    choice = asked.get("choice", "") or (choices[0][0] if choices else "")
+    choice = asked.get("choice", "") or act_panel.first_choice(name, page, found.look.first_side)
     body = act_panel.body(name, page, choice, "", None)
     from memory import dryrun
 
@@ -174,8 +176,10 @@ def _ask(found: Picture, name: str, asked: QueryDict) -> HttpResponse:
         "act": name,
         "page_id": page.page_id.encode("utf-8", "replace").decode(),
         "seq": dry.applied_seq,
-        "choices": choices,
+        "choices": act_panel.choices(name, page),
         "choice": choice,
+        "verb": act_panel.verb(name, page, choice),
+        "side": found.look.side,
         "reason": asked.get("reason", "")[:MAX_REASON],
         "reach": act_panel.REACH_WORDS[how],
         "reach_title": act_panel.REACH_TITLES[how],

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from inspector.panels.held import on_side
 from inspector.queries import Picture
 from memory.core.outcomes import PageView
 from memory.core.types import DEFAULT_MIN, DEFAULT_PIN, Fidelity, Pin, reach
@@ -17,6 +18,7 @@ REACH_TITLES = {
     "injected": "text is added at the harness's next opening",
     "shadow": "the harness cannot be reached: this shows what the act would have done",
 }
+ENDED = "the session has ended: no next prompt"
 PAST = {
     "pin": "pinned",
     "unpin": "unpinned",
@@ -27,9 +29,9 @@ PAST = {
 
 
 def buttons(picture: Picture) -> list[dict[str, Any]]:
-    """The acts that make sense now; none for a viewer or an ended enforced session."""
+    """The acts that make sense now; none for a viewer, none once the session has ended."""
     page = picture.page.view if picture.page else None
-    if page is None or picture.role != "operator":
+    if page is None or picture.role != "operator" or picture.session.ended:
         return []
     found = []
     for act in offered(page):
@@ -44,6 +46,19 @@ def buttons(picture: Picture) -> list[dict[str, Any]]:
             }
         )
     return found
+
+
+def instead(picture: Picture) -> str:
+    """What stands where the buttons would, '' where there are buttons or a viewer looks."""
+    return ENDED if picture.page and picture.role == "operator" and picture.session.ended else ""
+
+
+def no_pin(picture: Picture) -> str:
+    """Why the open page cannot be pinned; '' where it can."""
+    page = picture.page.view if picture.page else None
+    if page is None or picture.session.ended or "pin" in offered(page):
+        return ""
+    return "This page is pinned hard already, and its floor is the most that there is of it."
 
 
 def offered(page: PageView) -> list[str]:
@@ -76,10 +91,11 @@ def told(act: ActRow, picture: Picture) -> dict[str, Any]:
         text, tone, mark = f"{PAST.get(kind, kind)}{at} by {who}", "good", "✓"
     receipt = ""
     if act.state == "applied" and (act.reach or reach(picture.session.mode, act.kind)) != "shadow":
-        receipt, tone, mark = _receipt(act, tone, mark)
+        receipt, tone, mark = _receipt(act, picture.seen_at.get(act.receipt_turn or 0), tone, mark)
     elif act.state == "applied":
         receipt = "shadow only: no prompt was changed"
     undo = act.state in ("pending", "applied") and kind != "undo" and picture.role == "operator"
+    undo = undo and not picture.session.ended
     return {
         "seq": act.seq,
         "text": text,
@@ -92,13 +108,10 @@ def told(act: ActRow, picture: Picture) -> dict[str, Any]:
     }
 
 
-def _receipt(act: ActRow, tone: str, mark: str) -> tuple[str, str, str]:
+def _receipt(act: ActRow, seen: Fidelity | None, tone: str, mark: str) -> tuple[str, str, str]:
     if act.receipt == "seen":
-        return (
-            f"receipt: seen in prompt {act.receipt_turn:,}" if act.receipt_turn else "receipt: seen",
-            "good",
-            "✓",
-        )
+        where = f" in prompt {act.receipt_turn:,}" if act.receipt_turn else ""
+        return f"receipt: seen{where}" + (f", {seen.label}" if seen else ""), "good", "✓"
     if act.receipt == "missing":
         where = f"prompt {act.receipt_turn:,}" if act.receipt_turn else "the prompt"
         return f"ALARM: {where} should hold it and does not", "bad", "!"
@@ -133,16 +146,37 @@ def _lowest(page: PageView) -> str:
     return levels[0] if levels else page.min_fidelity.label
 
 
+def keeps(floor: Fidelity) -> str:
+    """What a hard pin with this floor promises."""
+    return "hold in full" if floor == Fidelity.FULL else f"never below {floor.label}"
+
+
 def choices(act: str, page: PageView) -> list[tuple[str, str]]:
     """(value, words) of what the person may choose before confirming."""
     if act == "pin":
-        hard = [("hard", "hard: never below its floor")] if page.pin != Pin.HARD else []
-        hard += [(f"hard:{f.label}", f"hard: never below {f.label}") for f in _above_floor(page)]
+        floor = min((f for f in page.tokens if f >= page.min_fidelity), default=Fidelity.FULL)
+        hard = [("hard", floor)] if page.pin != Pin.HARD else []
+        hard += [(f"hard:{f.label}", f) for f in _above_floor(page)]
         soft = [("soft", "soft: worth more when there is room")] if page.pin == Pin.NONE else []
-        return hard + soft
+        return [(value, f"{keeps(f)} ({page.tokens.get(f, 0):,} tokens)") for value, f in hard] + soft
     if act == "demote":
         return [(label, f"at most {label}") for label in _levels(page)]
     return []
+
+
+def first_choice(act: str, page: PageView, side: str) -> str:
+    """What is chosen before the person chooses: of a pin, to keep the page as it stands on the screen now."""
+    values = [value for value, _ in choices(act, page)]
+    now = f"hard:{on_side(page, side).fidelity.label}"
+    if act == "pin" and now in values:
+        return now
+    return values[0] if values else ""
+
+
+def verb(act: str, page: PageView, choice: str) -> str:
+    """What the button says: of a pin, what is kept."""
+    words = dict(choices(act, page)).get(choice, "") if act == "pin" and choice != "soft" else ""
+    return words.partition(" (")[0].capitalize() or f"{act.capitalize()} now"
 
 
 def cost_words(dry: Any, titles: dict[str, str]) -> dict[str, Any]:

@@ -104,7 +104,10 @@ def context(picture: Picture) -> dict[str, Any]:
         "version_count": len(picture.versions),
         "faults": [line(run, look) for run in picture.page_faults],
         "session": picture.session,
+        "side": look.side,
         "buttons": act_panel.buttons(picture),
+        "no_acts": act_panel.instead(picture),
+        "no_pin": act_panel.no_pin(picture),
         "act_log": [act_panel.told(a, picture) for a in picture.acts],
         "close_query": look.query(page="", rep=""),
     } | text_context(picture)

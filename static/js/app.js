@@ -180,7 +180,18 @@
     search: () => $("[data-search]")?.focus(),
     cancel: () => $("#page-ask")?.replaceChildren(),
   };
-  const press = (key) => $(`#act-buttons [data-key="${key}"]`)?.click();
+  // An act that the page does not offer says why, where there is something to say
+  function press(key) {
+    const button = $(`#act-buttons [data-key="${key}"]`);
+    const why = $("#act-buttons")?.getAttribute(`data-no-${key}`);
+    if (button) button.click();
+    else if (why) {
+      const said = document.createElement("p");
+      said.className = "soft small";
+      said.textContent = why;
+      $("#page-ask")?.replaceChildren(said);
+    }
+  }
   const KEYS = {
     "/": ACTS.search,
     "?": ACTS.keys,

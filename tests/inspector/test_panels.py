@@ -15,7 +15,7 @@ from memory import store
 from memory.core.types import Fidelity, Pin
 from memory.store import ActRow, Entry, NewEvent
 from tests.inspector.cast import add, row, session, side, small, view
-from tests.memory.cast import page
+from tests.memory.cast import page, prompt
 
 
 def look_at(session_id: str, look: Look | None = None, role: str = "operator") -> Picture:
@@ -475,6 +475,61 @@ ACT = ActRow(
 def test_an_act_is_told_as_it_stands(changes: dict[str, Any], text: str, receipt: str, tone: str) -> None:
     told = acts.told(replace(ACT, **changes), look_at(small()))
     assert (told["text"], told["receipt"], told["tone"]) == (text, receipt, tone)
+
+
+@pytest.mark.django_db
+def test_an_ended_session_offers_no_act_and_says_why() -> None:
+    """No prompt comes that could hold what was asked; a viewer is told nothing of acts."""
+    session_id = small("over")
+    add(session_id, [NewEvent("session_ended", {"reason": "done"})])
+    found = look_at(session_id, Look(page="file"))
+    shown = drawer.context(found)
+    assert (shown["buttons"], shown["no_acts"]) == ([], "the session has ended: no next prompt")
+    assert not acts.told(ACT, found)["undo"]
+    assert drawer.context(look_at(session_id, Look(page="file"), role="viewer"))["no_acts"] == ""
+
+
+@pytest.mark.parametrize(
+    ("fidelity", "more", "chosen", "button"),
+    [
+        (Fidelity.FULL, {}, "hard:full", "Hold in full"),
+        (Fidelity.POINTER, {}, "hard", "Never below pointer"),
+        (Fidelity.ABSENT, {}, "hard", "Never below pointer"),
+        (Fidelity.POINTER, {"pin": Pin.HARD}, "hard:full", "Hold in full"),
+    ],
+)
+def test_a_pin_keeps_by_default_what_is_seen(
+    fidelity: Fidelity, more: dict[str, Any], chosen: str, button: str
+) -> None:
+    """And the button says what it keeps, never less than it says."""
+    page = view(primary=side(fidelity, 10), shadow=side(Fidelity.POINTER, 10), **more)
+    assert acts.first_choice("pin", page, "primary") == chosen
+    assert acts.verb("pin", page, chosen) == button
+    assert acts.verb("pin", page, "soft") == "Pin now"
+    assert acts.verb("restore", page, "") == "Restore now"
+    if not more:
+        assert acts.first_choice("pin", page, "shadow") == "hard"  # on the side that is shown
+        assert dict(acts.choices("pin", page))["hard:full"] == "hold in full (100 tokens)"
+
+
+@pytest.mark.django_db
+def test_why_a_page_cannot_be_pinned_is_at_hand_for_the_key() -> None:
+    session_id = small()
+    assert drawer.context(look_at(session_id, Look(page="file")))["no_pin"] == ""
+    assert "pinned hard already" in drawer.context(look_at(session_id, Look(page="rules")))["no_pin"]
+
+
+@pytest.mark.django_db
+def test_a_receipt_names_the_fidelity_that_was_seen() -> None:
+    """In the prompt that proved the act, whatever the page is held at now."""
+    session_id = small("proof")
+    add(session_id, [NewEvent("operator_pin", {"page_ids": ["file"], "pin": "hard", "min_fidelity": "full"})])
+    add(session_id, [prompt(2)])
+    add(session_id, [NewEvent("model_answered", {"request_id": "r2", "prompt_matches": True})])
+    found = look_at(session_id, Look(page="file"))
+    (told,) = drawer.context(found)["act_log"]
+    assert told["receipt"] == "receipt: seen in prompt 2, full"
+    assert "seen in prompt 2" in acts.told(replace(ACT, receipt="seen", receipt_turn=2), found)["receipt"]
 
 
 @pytest.mark.django_db

@@ -12,6 +12,7 @@ from django.test import Client
 from inspector import offers
 from inspector.panels import sessions as sessions_panel
 from memory import store
+from memory.store import NewEvent
 from tests.inspector.cast import HOSTILE, add, person, session, small
 from tests.memory.cast import page, prompt
 
@@ -176,6 +177,22 @@ def test_the_whole_text_is_there_on_request(operator: Client) -> None:
     part = get(operator, path, headers=HTMX)
     assert part.startswith('<div id="page-text">')
     assert part.count("word") == 10_000
+
+
+def test_an_act_on_an_ended_session_is_refused(operator: Client) -> None:
+    """However it was asked: by a page that was opened before the end."""
+    session_id = small("over")
+    add(session_id, [NewEvent("session_ended", {"reason": "done"})])
+    path, before = f"/sessions/{session_id}/act/", store.session_row(session_id)
+    for method in (operator.get, operator.post):
+        answer = method(path, {"act": "pin", "page": "file"})
+        assert answer.status_code == 422
+        assert "the session has ended: no next prompt" in answer.content.decode()
+    after = store.session_row(session_id)
+    assert before is not None
+    assert after is not None
+    assert after.last_seq == before.last_seq
+    assert "no next prompt" in get(operator, f"/sessions/{session_id}/?page=file")
 
 
 class Found:
