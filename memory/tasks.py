@@ -22,7 +22,7 @@ SILENT_SECONDS: Final = 2.0  # after a failure, the broker is not tried for so l
 # Of one task; what is left goes to the queue's end. So short, because one worker does one task at a time: a
 # long import must not keep the prompts of live sessions waiting.
 DRAIN_SECONDS: Final = 0.5
-CONTINUED_SECONDS: Final = 30.0  # so long a continuation may stand in the queue before it counts as lost
+CONTINUED_SECONDS: Final = 10.0  # so long a continuation may stand in the queue before it counts as lost
 
 
 def queue_of(session_id: str) -> str:
