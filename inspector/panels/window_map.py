@@ -244,6 +244,16 @@ def _spoken(view: SessionView, totals: SideTotals, free: int, limit: int | None)
     )
 
 
+def excess_words(tokens: int) -> str:
+    """What is said where our count is above the size that the record states; '' where it is not."""
+    if tokens <= 0:
+        return ""
+    return (
+        f"our count is {tokens:,} tokens above the recorded prompt: "
+        "the harness dropped something that no record shows"
+    )
+
+
 def context(picture: Picture) -> dict[str, Any]:
     bars = [b for b in (bar(picture, side) for side in picture.look.sides) if b]
     return {
@@ -251,5 +261,6 @@ def context(picture: Picture) -> dict[str, Any]:
         "turn": picture.turn,
         "legend": [(name, LETTERS[name]) for name in TYPES],
         "both": len(bars) > 1,
+        "excess": excess_words(picture.excess) if "primary" in picture.look.sides else "",
         "unseen": unseen_words(picture.session.view) if picture.session.view and picture.turn else "",
     }

@@ -83,6 +83,25 @@ def test_the_unseen_stands_under_the_map_and_in_its_cell() -> None:
     assert bar["cells"][0].title.startswith(words)
 
 
+@pytest.mark.django_db
+@pytest.mark.parametrize("recorded", [1, 900])
+def test_a_count_above_the_recorded_prompt_is_said_under_the_map(recorded: int) -> None:
+    """By the numbers of the newest prompt; the provider's count stands above ours otherwise."""
+    text = "text " * 80
+    asked = NewEvent("prompt_observed", {"request_id": "o", "recorded_tokens": recorded})
+    started = {"harness": "mine", "mode": "observed", "policy": "observed", "window": 2_000}
+    found = look_at(session("excess", [page("p", text), asked], mode="observed", started=started))
+    totals = found.totals("primary")
+    assert totals is not None
+    words = window_map.context(found)["excess"]
+    if recorded == 900:
+        assert words == ""
+    else:
+        assert words.startswith(
+            f"our count is {totals.resident_tokens - 1:,} tokens above the recorded prompt"
+        )
+
+
 @pytest.mark.parametrize(
     ("share", "label", "where"),
     [
