@@ -179,7 +179,9 @@ class Header(Schema):
 class SessionOut(Schema):
     """``last_seq`` events are stored, ``applied_seq`` folded; ``pending`` events and records wait.
 
-    ``view`` is null until the first event was folded. ``live``: not ended, and something came lately.
+    ``view`` is null until the first event was folded. ``live``: not ended, and something happened lately:
+    ``last_event_at`` is the sender's time where that is long before ``arrived_at`` (an import). A session
+    opened with ``settings: {"replayed": true}`` is a recording played now: its arrivals count.
     """
 
     id: str
@@ -192,6 +194,7 @@ class SessionOut(Schema):
     parent_id: str | None
     created_at: str
     last_event_at: str | None
+    arrived_at: str | None
     title: str
     record_count: int
     record_bytes: int

@@ -76,7 +76,10 @@ class Session(models.Model):
     adapter_version = models.CharField(max_length=40, blank=True)
     parent = models.ForeignKey("self", models.SET_NULL, null=True, related_name="children")
     created_at = models.DateTimeField(auto_now_add=True)
+    # When the newest event happened, as ``store.lately`` tells, and when the newest event or record came.
     last_event_at = models.DateTimeField(null=True)
+    arrived_at = models.DateTimeField(null=True)
+    replayed = models.BooleanField(default=False)  # a recording, played as if it were happening now
 
     record_count = models.PositiveIntegerField(default=0)
     record_bytes = models.PositiveBigIntegerField(default=0)

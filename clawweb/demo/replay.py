@@ -37,6 +37,7 @@ STARTED = {
     "shadow_policy": "clawvm",
     "window": DEMO_WINDOW,
     "window_source": "configured",
+    "settings": {"replayed": True},  # the times are the recording's, the session is of now
 }
 QUICK_CALLS = 12
 QUICK_PACE_S = 0.05
@@ -48,7 +49,7 @@ MANAGE = Path(__file__).resolve().parent.parent.parent / "manage.py"
 
 
 class AlreadyRunning(Exception):
-    """A replay runs on this data folder already."""
+    """A replay, or an agent, runs on this data folder already."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,12 +115,12 @@ def recorded_steps() -> list[Step]:
 
 
 @contextlib.contextmanager
-def only_one(data_dir: Path, patience_s: float = 0.5) -> Iterator[None]:
-    """Holds the replay's lock. Raises AlreadyRunning if it is held for longer than ``patience_s``: who only
-    asks (``is_running``) holds it for a moment too.
+def only_one(data_dir: Path, patience_s: float = 0.5, name: str = "demo") -> Iterator[None]:
+    """Holds the lock of that name. Raises AlreadyRunning if it is held for longer than ``patience_s``: who
+    only asks (``is_running``) holds it for a moment too.
     """
     data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
-    handle = os.open(data_dir / "demo.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    handle = os.open(data_dir / f"{name}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     deadline = time.monotonic() + patience_s
     try:
         while True:
@@ -128,17 +129,17 @@ def only_one(data_dir: Path, patience_s: float = 0.5) -> Iterator[None]:
                 break
             except BlockingIOError:
                 if time.monotonic() >= deadline:
-                    raise AlreadyRunning("a demo replay runs already") from None
+                    raise AlreadyRunning(f"a run of `{name}` goes on already") from None
                 time.sleep(0.02)
         yield
     finally:
         os.close(handle)
 
 
-def is_running(data_dir: Path) -> bool:
-    """Whether a replay runs on this data folder."""
+def is_running(data_dir: Path, name: str = "demo") -> bool:
+    """Whether a replay (or what else holds the lock of that name) runs on this data folder."""
     try:
-        with only_one(data_dir, 0.0):
+        with only_one(data_dir, 0.0, name):
             return False
     except AlreadyRunning:
         return True

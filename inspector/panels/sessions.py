@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import shlex
 import time
 from typing import Any
@@ -14,6 +15,7 @@ from memory.core.types import PageType
 from memory.safe import display
 from memory.store import SessionRow
 
+IMPORTED = dt.timedelta(minutes=10)  # so much later than it happened: no news of now
 MODE_WORDS = {"enforced": "enforced", "injected": "observed, pins injected", "observed": "observed"}
 
 
@@ -53,7 +55,20 @@ def row(session: SessionRow) -> dict[str, Any]:
         "insufficient": sum(view.primary.insufficient.values()) if view else 0,
         "turn": view.turn if view else session.turn,
         "at": session.last_event_at or session.created_at,
+        "imported": imported(session),
     }
+
+
+def imported(session: SessionRow) -> str:
+    """When a session came whose newest event is older than its arrival, in words; '' for any other."""
+    last, arrived = session.last_event_at, session.arrived_at
+    if last is None or arrived is None:
+        return ""
+    came = dt.datetime.fromisoformat(arrived)
+    if came - dt.datetime.fromisoformat(last) < IMPORTED:
+        return ""
+    just_now = dt.datetime.now(dt.UTC) - came < dt.timedelta(minutes=2)
+    return "imported just now" if just_now else f"imported {arrived}"
 
 
 def context(look: SessionsLook, found: list[SessionRow], total: int, everything: int) -> dict[str, Any]:

@@ -26,6 +26,7 @@ from memory.store.errors import (
     UnknownProject,
     UnknownSession,
 )
+from memory.store.lately import happened_at, later
 from memory.store.pack import canonical, event_sha256, pack
 from memory.store.rows import Appended, AppendedRecords, NewEvent, NewRecord, SessionRow
 
@@ -86,6 +87,7 @@ def find_or_create_session(
     if owner is None:
         raise UnknownProject(project)
     parent = Session.objects.filter(project=owner, key=parent_key).first() if parent_key else None
+    replayed = _says_replayed(started) or (parent is not None and parent.replayed)
     with transaction.atomic():
         row, created = Session.objects.get_or_create(
             project=owner,
@@ -96,15 +98,24 @@ def find_or_create_session(
                 "mode": safe.one_line(mode, 16),
                 "adapter": safe.one_line(adapter, 40),
                 "parent": parent,
+                "replayed": replayed,
             },
         )
         if created and first is not None:
             _insert_events(row.pk, [first], actor, 0)
-            Session.objects.filter(pk=row.pk).update(last_seq=1, last_event_at=timezone.now())
+            now = timezone.now()
+            # Whose records are still to come may be of long ago.
+            happened = None if adapter and not replayed else now
+            Session.objects.filter(pk=row.pk).update(last_seq=1, last_event_at=happened, arrived_at=now)
             wake.wake_on_commit(str(row.pk))
     found = session_row(str(row.pk))
     assert found is not None
     return found, created
+
+
+def _says_replayed(started: dict[str, Any] | None) -> bool:
+    settings = started.get("settings") if started is not None else None
+    return isinstance(settings, dict) and settings.get("replayed") is True
 
 
 def append_events(session_id: str, items: Sequence[NewEvent], *, actor: str = "harness") -> list[Appended]:
@@ -171,7 +182,8 @@ def _check_key(index: int, where: str, key: str) -> None:
 
 def _append_prepared(pk: uuid.UUID, prepared: list[_Prepared], actor: str) -> list[Appended]:
     with transaction.atomic():
-        last_seq = locked(pk).last_seq
+        session = locked(pk)
+        last_seq = session.last_seq
         known = _known_events(pk, prepared)
         places: list[Appended] = []
         fresh: list[_Prepared] = []
@@ -189,7 +201,13 @@ def _append_prepared(pk: uuid.UUID, prepared: list[_Prepared], actor: str) -> li
                 known[item.client_event_id] = (seq, item.sha256)
         if fresh:
             _insert_events(pk, fresh, actor, last_seq)
-            Session.objects.filter(pk=pk).update(last_seq=last_seq + len(fresh), last_event_at=timezone.now())
+            now = timezone.now()
+            moved: dict[str, Any] = {"last_seq": last_seq + len(fresh), "arrived_at": now}
+            # An operator's act is no sign of life of the agent.
+            if session.last_event_at is None or not actor.startswith("operator:"):
+                happened = happened_at([item.at for item in fresh], now, replayed=session.replayed)
+                moved["last_event_at"] = later(happened)
+            Session.objects.filter(pk=pk).update(**moved)
         wake.wake_on_commit(str(pk))
     return places
 
@@ -275,7 +293,7 @@ def _append_rows(pk: uuid.UUID, rows: list[Record]) -> AppendedRecords:
             Session.objects.filter(pk=pk).update(
                 record_count=F("record_count") + len(fresh),
                 record_bytes=F("record_bytes") + sum(row.length for row in fresh),
-                last_event_at=timezone.now(),
+                arrived_at=timezone.now(),  # when they happened is known once they are derived
             )
         wake.wake_on_commit(str(pk))
     return AppendedRecords(session.record_count + 1, len(fresh), len(rows) - len(fresh), changed)
@@ -294,7 +312,8 @@ def locked(pk: uuid.UUID) -> Session:
 
     SQLite has no row locks: its transactions begin IMMEDIATE, so that there is one writer at a time.
     """
-    rows = Session.objects.only("key", "adapter", "record_count", "last_seq", "derived_n", "applied_seq")
+    columns = ("key", "adapter", "record_count", "last_seq", "derived_n", "applied_seq", "replayed")
+    rows = Session.objects.only(*columns, "last_event_at")
     if connection.features.has_select_for_update:
         rows = rows.select_for_update()
     try:

@@ -13,12 +13,14 @@ from typing import Any, Final
 
 from django.db import connection, transaction
 from django.db.models import F
+from django.utils import timezone
 
 from memory.core.errors import EventError
 from memory.models import Event, Record, Session
 from memory.safe import one_line
 from memory.store import cache
 from memory.store.append import session_pk
+from memory.store.lately import happened_at, later
 from memory.store.pack import canonical, event_sha256, pack, unpack
 
 log = logging.getLogger(__name__)
@@ -175,8 +177,13 @@ def _store(pk: uuid.UUID, old: int, made: _Derived) -> bool:
     stored.
     """
     with transaction.atomic():
+        found = Session.objects.filter(pk=pk).values_list("arrived_at", "replayed").first()
+        arrived, replayed = found or (None, False)
+        told = [event.at for event in made.events]
+        happened = happened_at(told, arrived or timezone.now(), replayed=replayed)
         moved = Session.objects.filter(pk=pk, derived_n=old).update(
             derived_n=made.n,
+            **({"last_event_at": later(happened)} if told else {}),
             adapter_version=made.version,
             last_seq=F("last_seq") + len(made.events),
             unknown_records=F("unknown_records") + made.unknown,

@@ -140,6 +140,7 @@ def _session_row(row: Session) -> SessionRow:
         parent_id=None if row.parent_id is None else str(row.parent_id),
         created_at=iso(row.created_at) or "",
         last_event_at=iso(last),
+        arrived_at=iso(row.arrived_at),
         title=row.title,
         record_count=row.record_count,
         record_bytes=row.record_bytes,

@@ -84,7 +84,8 @@ class SessionRow:
     adapter: str
     parent_id: str | None
     created_at: str
-    last_event_at: str | None
+    last_event_at: str | None  # by the sender's clock where it is long over (an import), else its arrival
+    arrived_at: str | None  # when the newest event or record came
     title: str
     record_count: int
     record_bytes: int
@@ -97,7 +98,7 @@ class SessionRow:
     faults: int  # exact, policy-controllable, primary
     ended: bool
     pending: int  # events and records not yet folded
-    live: bool  # not ended, and something came within the last two minutes
+    live: bool  # not ended, and something happened within the last two minutes
     view: SessionView | None
 
 
