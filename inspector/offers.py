@@ -29,6 +29,8 @@ HOOKS = {
     "demo_runs": "clawweb.demo.replay.is_running",
     "set_pace": "clawweb.demo.replay.set_pace",
     "get_pace": "clawweb.demo.replay.get_pace",
+    "start_agent": "clawweb.demo.agent.start.start_agent",
+    "agent_runs": "clawweb.demo.agent.start.is_running",
     "discover": "memory.harness.discover.discover",
     "read_transcript": "clawweb.demo.transcripts.read_transcript",
 }
@@ -50,13 +52,29 @@ def may(user_id: int) -> bool:
 
 
 def demo() -> dict[str, Any] | None:
-    """The state of the demo; None where there is none."""
+    """The state of the demo, and under ``agent`` whether the agent runs; None where there is none."""
     runs, pace = hook("demo_runs"), hook("get_pace")
     if runs is None or pace is None or hook("start_demo") is None:
         return None
     now = float(pace(settings.CLAWWEB_DATA_DIR))
     choices = [(f"{value:g}", f"{value:g} s", value == now) for value in sorted({*PACES, now})]
-    return {"running": bool(runs(settings.CLAWWEB_DATA_DIR)), "pace": now, "paces": choices}
+    agent = hook("agent_runs")
+    return {
+        "running": bool(runs(settings.CLAWWEB_DATA_DIR)),
+        "pace": now,
+        "paces": choices,
+        "agent": None if agent is None else bool(agent(settings.CLAWWEB_DATA_DIR)),
+    }
+
+
+def start_agent() -> None:
+    """Starts the scripted agent, if none runs. Raises ValueError where there is none, OSError where it cannot
+    be started.
+    """
+    start = hook("start_agent")
+    if start is None:
+        raise ValueError("there is no agent here")
+    start(settings.CLAWWEB_DATA_DIR)  # False: one runs already, which is what was wanted
 
 
 def set_or_start(pace: str) -> None:

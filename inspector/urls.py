@@ -11,6 +11,7 @@ app_name = "inspector"
 urlpatterns = [
     path("", views.sessions, name="sessions"),
     path("demo/", views.demo, name="demo"),
+    path("agent/", views.agent, name="agent"),
     path("transcripts/", views.read_own, name="read-own"),
     path("sessions/<uuid:session_id>/", views.session, name="session"),
     path("sessions/<uuid:session_id>/text/", views.page_text, name="text"),

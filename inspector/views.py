@@ -73,6 +73,21 @@ def demo(request: HttpRequest) -> HttpResponse:
 
 
 @require_POST
+def agent(request: HttpRequest) -> HttpResponse:
+    """Starts the scripted, enforced agent."""
+    if not offers.may(_user_id(request)):
+        return HttpResponse("Operators of the default project start the agent.", status=403)
+    error = ""
+    try:
+        offers.start_agent()
+    except (ValueError, OSError) as problem:
+        log.warning("the agent did not start: %s", problem)
+        error = f"The agent did not start: {problem}"
+    context = {"demo": offers.demo(), "demo_error": error, "agent_started": not error}
+    return HttpResponse(fragments.html("demo", context))
+
+
+@require_POST
 def read_own(request: HttpRequest) -> HttpResponse:
     """Starts reading one of the transcripts that the list offers."""
     if not offers.may(_user_id(request)):

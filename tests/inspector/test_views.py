@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import re
 import uuid
+from pathlib import Path
 from typing import Any
 
 import pytest
 from django.test import Client
 
+from clawweb.demo import replay
+from clawweb.demo.agent import start
 from inspector import offers
 from inspector.panels import sessions as sessions_panel
 from memory import store
@@ -209,11 +212,14 @@ class Stagehand:
         self.pace = 1.2
         self.started: list[float | None] = []
         self.read: list[str] = []
+        self.agents: list[int] = []
 
     def hooks(self) -> dict[str, Any]:
         return {
             "start_demo": lambda pace, _: self.started.append(pace),
             "demo_runs": lambda _: self.running,
+            "start_agent": lambda _: self.agents.append(1),
+            "agent_runs": lambda _: bool(self.agents),
             "get_pace": lambda _: self.pace,
             "set_pace": lambda _, pace: setattr(self, "pace", pace),
             "discover": lambda: [Found()],
@@ -266,6 +272,19 @@ def test_the_demo_is_at_hand_beside_sessions_too(owner: Client, stagehand: Stage
     assert "must be one of" in owner.post("/demo/", {"pace": "0"}).content.decode()
 
 
+def test_the_agent_is_at_hand_beside_the_demo(owner: Client, stagehand: Stagehand) -> None:
+    """A button where none runs, a word where one does."""
+    small()
+    assert "Run the agent again" in get(owner, "/")
+    assert owner.get("/agent/").status_code == 405
+    answer = owner.post("/agent/").content.decode()
+    assert stagehand.agents == [1]
+    for content in (answer, get(owner, "/")):
+        assert "The agent runs" in content
+        assert "Run the agent again" not in content
+        assert "Replay the demo" in content
+
+
 def test_viewers_see_neither_demo_nor_paths(viewer: Client, operator: Client, stagehand: Stagehand) -> None:
     """Nor do operators of another project: paths are those of the server's user."""
     person("bob", role="viewer", project="default")
@@ -275,9 +294,12 @@ def test_viewers_see_neither_demo_nor_paths(viewer: Client, operator: Client, st
             assert "/home/me" not in content
             assert "Replay the demo" not in content
             assert client.post("/demo/", {"pace": "1.2"}).status_code == 403
+            assert "Run the agent" not in content
+            assert client.post("/agent/").status_code == 403
             assert client.post("/transcripts/", {"file": "x"}).status_code == 403
         small()
     assert stagehand.started == []
+    assert stagehand.agents == []
     assert stagehand.read == []
 
 
@@ -326,3 +348,13 @@ def test_the_gauge_splits_the_budget_by_type() -> None:
     end = max(float(c["x"].rstrip("%")) + float(c["width"].rstrip("%")) for c in gauge["cells"])
     assert end <= 100.1
     assert gauge["cells"][0]["type"] == "bootstrap"
+
+
+def test_one_agent_at_a_time_beside_a_replay(tmp_path: Path) -> None:
+    """The agent's lock is not the replay's."""
+    assert not start.is_running(tmp_path)
+    with replay.only_one(tmp_path, name=start.LOCK):
+        assert start.is_running(tmp_path)
+        assert not start.start_agent(tmp_path)
+        assert not replay.is_running(tmp_path)
+    assert not (tmp_path / "agent.log").exists()

@@ -5,9 +5,10 @@ from __future__ import annotations
 from argparse import ArgumentParser
 from typing import Any
 
+from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 
-from clawweb.demo import local
+from clawweb.demo import local, replay
 from memory.client import ApiError, ClawWeb, Prompt, PromptTimeout, Unreachable
 
 
@@ -25,33 +26,44 @@ class Command(BaseCommand):
         parser.add_argument(
             "--if-empty", action="store_true", help="do nothing if there is any session of one's own"
         )
+        parser.add_argument(
+            "--with-parent", type=int, default=0, help="end when this parent process has ended"
+        )
 
     def handle(self, *args: Any, **options: Any) -> None:
-        from clawweb.demo.agent import run_agent
+        from clawweb.demo.agent.start import LOCK
 
         url = options["server"] or local.server_url()
         try:
-            token = options["token"] or local.own_token("agent")
-            with ClawWeb(url, token, retry_for_s=600) as claw:
-                if options["if_empty"] and local.has_sessions(claw, but="demo-"):
-                    self.stdout.write("there are sessions already; no agent")
-                    return
-            session = run_agent(
-                url,
-                token,
-                turns=options["turns"] or None,
-                pace_s=max(0.0, options["pace"]),
-                budget=options["budget"],
-                on_turn=self._tell,
-            )
+            with replay.only_one(settings.CLAWWEB_DATA_DIR, name=LOCK):
+                self._run(url, options)
+        except replay.AlreadyRunning as error:
+            raise CommandError(str(error)) from None
         except (Unreachable, PromptTimeout) as error:
             raise CommandError(f"{url} does not answer: {error}") from None
         except ApiError as error:
             raise CommandError(f"{url} refused: {error}") from None
         except KeyboardInterrupt:
             self.stderr.write("stopped")
-        else:
-            self.stdout.write(f"done: {url}/sessions/{session.id}/")
+
+    def _run(self, url: str, options: dict[str, Any]) -> None:
+        from clawweb.demo.agent import run_agent
+
+        token = options["token"] or local.own_token("agent")
+        with ClawWeb(url, token, retry_for_s=600) as claw:
+            if options["if_empty"] and local.has_sessions(claw, but="demo-"):
+                self.stdout.write("there are sessions already; no agent")
+                return
+        session = run_agent(
+            url,
+            token,
+            turns=options["turns"] or None,
+            pace_s=max(0.0, options["pace"]),
+            budget=options["budget"],
+            on_turn=self._tell,
+            should_stop=local.starter_gone(options["with_parent"]),
+        )
+        self.stdout.write(f"done: {url}/sessions/{session.id}/")
 
     def _tell(self, turn: int, prompt: Prompt, answer: Any) -> None:
         self.stdout.write(
