@@ -38,7 +38,7 @@ class ClaudeCode:
     """Reads one transcript. Lines of sub-agents are never the context of the session they stand in."""
 
     name = "claude-code"
-    version = "2"
+    version = "3"
 
     def __init__(self) -> None:
         self._c = Context()

@@ -8,6 +8,7 @@ from typing import Any, Final
 from memory.core.types import PageType
 from memory.harness.claude_code.context import Context
 from memory.harness.claude_code.identity import INSTRUCTIONS, clean_id, content_text
+from memory.harness.claude_code.lifecycle import gone_rules, hold, with_handles
 from memory.harness.claude_code.messages import plan_page, prompt
 from memory.harness.signature import relative, resolve
 
@@ -158,16 +159,19 @@ def _hook(context: Context, item: dict[str, Any], kind: str) -> None:
     context.noted(
         kind, hook=str(item.get("hookName") or event)[:200], sha256=sha256, bytes=len(data), handles=handles
     )
+    name = str(item.get("hookName") or event or "hook")
+    page_id = clean_id(f"hook:{name}:{sha256[:10]}")
+    quoted = gone_rules(context, text)
     if handles == 0:  # what carries handles are pages that are in the table already
-        name = str(item.get("hookName") or event or "hook")
         context.page(
-            clean_id(f"hook:{name}:{sha256[:10]}"),
+            page_id,
             PageType.CONVERSATION,
-            text,
+            with_handles(text, quoted),
             title=f"From the hook {name}"[:200],
             provenance=("span", context.uuid or f"record {context.n}"),
             what="sent again",
         )
+    hold(context, quoted, page_id, f"what the hook {name[:80]} added")
 
 
 def _skills(context: Context, item: dict[str, Any]) -> None:

@@ -27,6 +27,7 @@ class Context:
         self.index = demands.Index()
         self.plan = Plan()
         self.rules: dict[str, str] = {}  # page id -> the rule word for word
+        self.gone: set[str] = set()  # rules that a boundary took out and that nothing brought back
         self.title = ""
         self.calls: dict[str, OpenCall] = {}
         self.answers: dict[str, int] = {}  # message id -> lines so far; lines of one answer may interleave
@@ -64,6 +65,7 @@ class Context:
         **more: Any,
     ) -> None:
         """Makes a page, or a new version of one that is known. Evidence gets its soft pin and its worth."""
+        self.gone.discard(page_id)
         source = {"kind": provenance[0], "ref": provenance[1][:400], "record": self.n}
         known = self.pages.get(page_id)
         if known is None:

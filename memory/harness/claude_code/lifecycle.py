@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
 from memory.core.types import MAX_LIST, PageType
@@ -11,8 +11,10 @@ from memory.harness.claude_code.context import Context
 from memory.harness.claude_code.identity import clean_id, native_id, whole
 
 MAX_WALK: Final = 50_000  # records followed up a chain
+MAX_QUOTING: Final = 400_000  # characters of a prompt or a hook's text that are searched for rules
 MIN_QUOTED: Final = 12  # characters; a shorter rule may stand in a text by chance
 _LIST_MARK: Final = re.compile(r"^\s*(?:[-*+•#]+|\d{1,3}[.)])\s+")
+_ARTICLE: Final = re.compile(r"^(?:the|an?) ")
 _SILENT: Final = frozenset(
     {"turn_duration", "stop_hook_summary", "away_summary", "local_command", "informational", "api_error",
      "api_metrics", "memory_saved", "permission_retry", "bridge_status", "agents_killed",
@@ -90,6 +92,7 @@ def rewind(context: Context, chain: Chain, record: dict[str, Any]) -> None:
 
 def _prune(context: Context, dropped: list[str], **more: Any) -> None:
     """One boundary; more of them where the list is longer than an event may hold."""
+    context.gone.update(page_id for page_id in dropped if page_id in context.rules)
     for start in range(0, max(1, len(dropped)), MAX_LIST):
         context.emit("boundary", {"kind": "prune", **more, "dropped": dropped[start : start + MAX_LIST]})
 
@@ -127,6 +130,7 @@ def _compaction(context: Context, chain: Chain, record: dict[str, Any]) -> None:
     }
     if kept is not None:
         body["preserved"] = kept
+    context.gone = set(context.rules) - set(kept or ())
     context.emit("boundary", body)
 
 
@@ -171,7 +175,7 @@ def summary(context: Context, text: str) -> None:
     first, last = context.span
     context.summary = ""
     quoted = quoted_rules(context.rules, text)
-    text = _with_handles(text, {rule_id: context.rules[rule_id] for rule_id in quoted})
+    text = with_handles(text, {rule_id: context.rules[rule_id] for rule_id in quoted})
     context.page(
         page_id,
         PageType.CONVERSATION,
@@ -179,26 +183,42 @@ def summary(context: Context, text: str) -> None:
         title=f"Summary of records {first} to {last}",
         provenance=("span", f"records {first}-{last}"),
     )
-    for rule_id in quoted:
+    hold(context, quoted, page_id, "the summary")
+
+
+def gone_rules(context: Context, text: str) -> dict[str, str]:
+    """The rules (page id → text) that a boundary took out and that this text repeats word for word."""
+    gone = {page_id: rule for page_id, rule in context.rules.items() if page_id in context.gone}
+    return {page_id: gone[page_id] for page_id in quoted_rules(gone, text[:MAX_QUOTING])} if gone else {}
+
+
+def hold(context: Context, rule_ids: Iterable[str], source: str, where: str) -> None:
+    """The pages of rules that ``source`` repeats word for word: with it they are in the prompt again."""
+    for rule_id in rule_ids:
         context.page(
             rule_id,
             PageType.CONSTRAINT,
             context.rules[rule_id],
-            provenance=("span", page_id),
-            what="quoted word for word in the summary",
+            provenance=("span", source),
+            what=f"quoted word for word in {where}",
         )
 
 
 def quoted_rules(rules: Mapping[str, str], text: str) -> list[str]:
-    """The rules (page id → text) that a text repeats word for word, whatever the case, spaces and list marks:
-    their pages are in the prompt with it.
+    """The rules (page id → text) that a text repeats word for word, whatever the case, spaces, list marks and
+    a leading article: their pages are in the prompt with it.
     """
     folded = _folded(text)
     words = {page_id: _words(rule) for page_id, rule in rules.items()}
     return [page_id for page_id, rule in words.items() if len(rule) >= MIN_QUOTED and rule in folded]
 
 
-def _with_handles(text: str, rules: Mapping[str, str]) -> str:
+def same_rule(one: str, other: str) -> bool:
+    """Whether two rules say the same, whatever the case, spaces, list marks and a leading article."""
+    return _words(one) == _words(other)
+
+
+def with_handles(text: str, rules: Mapping[str, str]) -> str:
     """The text with a handle in place of each rule, whose own page holds those words. Linear in the text."""
     if not rules:
         return text
@@ -215,7 +235,7 @@ def _with_handles(text: str, rules: Mapping[str, str]) -> str:
 
 
 def _words(rule: str) -> str:
-    return _folded(_LIST_MARK.sub("", rule)).rstrip(".;")
+    return _ARTICLE.sub("", _folded(_LIST_MARK.sub("", rule)).rstrip(".;"))
 
 
 def _folded(text: str) -> str:
@@ -237,4 +257,5 @@ def _folded_places(text: str) -> tuple[str, list[int]]:
 
 def reset(context: Context, command: str) -> None:
     context.since = context.n
+    context.gone = set(context.rules)
     context.emit("boundary", {"kind": "reset", "trigger": command, "tokens_before": context.recorded})

@@ -25,6 +25,7 @@ from memory.harness.claude_code.identity import (
     result_type,
     whole,
 )
+from memory.harness.claude_code.lifecycle import gone_rules, hold, reset, same_rule, summary, with_handles
 from memory.harness.claude_code.rules import Rule, find_rules
 from memory.harness.signature import describe
 
@@ -185,8 +186,6 @@ def user(context: Context, record: dict[str, Any]) -> None:
     """A user record: a prompt, tool results, a command of the program, or a compaction's summary."""
     content = _message(record).get("content")
     if record.get("isCompactSummary"):
-        from memory.harness.claude_code.lifecycle import summary
-
         summary(context, content_text(content))
         return
     texts: list[Any] = []
@@ -210,8 +209,6 @@ def prompt(
     native = native or context.uuid or f"record-{context.n}"
     command = _COMMAND.match(text[:4_000])
     if command and command.group(1) in CLEAR:
-        from memory.harness.claude_code.lifecycle import reset
-
         reset(context, command.group(1))
     skill = _SKILL.match(text[:1_000]) if meta else None
     if skill:
@@ -231,12 +228,14 @@ def prompt(
     rules, lines = ([], [text]) if by_program else find_rules(text)
     page_id = clean_id(f"msg:{native}")
     body = text
+    ids = _rule_ids(context, rules, native)
     if rules:
-        body = "\n".join(
-            f"[page:{clean_id(f'rule:{native}')}#{line[1:]}]" if line[:1] == "\0" else line for line in lines
-        )
+        body = "\n".join(f"[page:{ids[int(line[1:]) - 1]}]" if line[:1] == "\0" else line for line in lines)
+    quoted = {} if by_program else gone_rules(context, body)
+    body = with_handles(body, quoted)
     context.page(page_id, PageType.CONVERSATION, body, title=title, provenance=("span", native))
-    _rule_pages(context, rules, native)
+    hold(context, quoted, page_id, "a later prompt")
+    _rule_pages(context, rules, ids, native)
 
 
 def _skill_page(context: Context, name: str, text: str, native: str) -> None:
@@ -250,11 +249,20 @@ def _skill_page(context: Context, name: str, text: str, native: str) -> None:
     )
 
 
-def _rule_pages(context: Context, rules: list[Rule], native: str) -> None:
+def _rule_ids(context: Context, rules: list[Rule], native: str) -> list[str]:
+    """A page for each rule: of its own, or the one of the same rule that a boundary took out."""
+    gone = sorted(context.gone)
+    ids: list[str] = []
     for number, rule in enumerate(rules, 1):
+        again = (g for g in gone if g not in ids and same_rule(context.rules[g], rule.text))
+        ids.append(next(again, f"{clean_id(f'rule:{native}')}#{number}"))
+    return ids
+
+
+def _rule_pages(context: Context, rules: list[Rule], ids: list[str], native: str) -> None:
+    for rule, rule_id in zip(rules, ids, strict=True):
         # Soft: nothing that an operator did not confirm is pinned hard, stated or guessed.
         more: dict[str, Any] = {"pin": "soft", **({"inferred": True} if rule.inferred else {})}
-        rule_id = f"{clean_id(f'rule:{native}')}#{number}"
         context.rules[rule_id] = rule.text
         context.page(
             rule_id,

@@ -419,3 +419,46 @@ def test_rules_in_a_summary_are_found_in_one_pass() -> None:
     held = pages(script)[f"summary:{boundary}"]["text"]
     assert len(bodies(script, "page_updated")) == 2
     assert held == f"{long} İ - [page:rule:p1#2]! {long}"  # the longer one; the other lies inside it
+
+
+RULES = "Rules for this week:\n1. Always run every test.\n2. The columns of the CSV must not change.\nFix the bug."
+
+
+def back(script: Script) -> list[tuple[str, str]]:
+    updated = [b for b in bodies(script, "page_updated") if b["page_id"].startswith("rule:")]
+    return [(b["page_id"], b["what"].removeprefix("quoted word for word in ")) for b in updated]
+
+
+def hook(script: Script, said: str) -> None:
+    item = {"type": "hook_success", "hookName": "SessionStart:compact", "hookEvent": "SessionStart"}
+    script.line("attachment", attachment={**item, "content": said})
+
+
+def test_a_dropped_rule_is_held_again_by_a_prompt_or_a_hook_that_repeats_it() -> None:
+    script = Script()
+    script.prompt(RULES, uuid="p1")
+    hook(script, "House rules: columns of the CSV must not change this week.")
+    script.prompt("I said: always run every test.", uuid="p2")
+    assert back(script) == []  # they are in the prompt already
+    script.compact("We fixed the bug.")
+    hook(script, "House rules: columns of the CSV must not change this week.")
+    hook(script, "House rules: columns of the CSV must not change this week.")
+    script.prompt("Go on, but always RUN every  test, please", uuid="p3")
+    held = [("rule:p1#2", "what the hook SessionStart:compact added"), ("rule:p1#1", "a later prompt")]
+    assert back(script) == held
+    hooks = [b for b in bodies(script, "page_updated") if b["page_id"].startswith("hook:")]
+    assert "House rules: [page:rule:p1#2] this week." in [b["text"] for b in hooks]
+    script.compact("We went on.")
+    script.prompt("<command-name>/clear</command-name>")
+    script.prompt(RULES, uuid="p4")
+    assert [page_id for page_id, _ in back(script)[2:]] == ["rule:p1#1", "rule:p1#2"]
+    assert not [page_id for page_id in pages(script) if page_id.startswith("rule:p4")]
+    assert "[page:rule:p1#1]" in pages(script)["msg:p4"]["text"]
+
+
+def test_a_rule_that_the_compaction_kept_is_not_brought_back() -> None:
+    script = Script()
+    kept = script.prompt(RULES, uuid="p1")
+    script.compact("Done.", preservedMessages={"allUuids": [kept]})
+    script.prompt("Remember to always run every test", uuid="p2")
+    assert back(script) == []
