@@ -30,7 +30,8 @@ class DataLock:
             where = f" at {note['address']}" if note.get("address") else ""
             raise Failure(
                 f"ClawWeb already runs on the data folder {self.path.parent}{where} "
-                f"(process {note.get('pid', '?')})."
+                f"(process {note.get('pid', '?')}). "
+                "`.venv/bin/python manage.py signin` prints a link to get in."
             ) from None
         self.write("")
         return self

@@ -10,6 +10,7 @@ from django.core.management import call_command
 from django.core.management.base import CommandError
 
 from clawweb.demo import local
+from clawweb.demo.agent.runner import free_key
 from memory import store
 
 pytestmark = pytest.mark.django_db
@@ -61,6 +62,24 @@ def test_empty_means_nothing_of_ones_own(keys: list[str], found: bool) -> None:
             return {"items": [{"key": key} for key in keys], "total": len(keys)}
 
     assert local.has_sessions(Claw(), but="agent-") is found  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("keys", "free"),
+    [
+        ([], "demo-1"),
+        (["demo-1", "demo-1/agent-a"], "demo-2"),
+        (["mine-demo-7", "demo-x", "demo-3"], "demo-4"),
+        ([f"demo-{n}" for n in range(1, 251)], "demo-251"),
+    ],
+)
+def test_the_next_key_counts_no_sub_agent(keys: list[str], free: str) -> None:
+    class Claw:
+        def sessions(self, search: str, offset: int, limit: int) -> dict[str, Any]:
+            found = [{"key": key} for key in keys if search in key]
+            return {"items": found[offset : offset + limit], "total": len(found)}
+
+    assert free_key(Claw(), "demo") == free  # type: ignore[arg-type]
 
 
 def test_the_servers_address(monkeypatch: pytest.MonkeyPatch, settings: Any) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import os
+import re
 import subprocess
 import time
 from collections.abc import Iterator
@@ -275,6 +276,8 @@ def test_doctor_says_how_much_there_is(tmp_path: Path) -> None:
     said = out.getvalue()
     assert "0 sessions have work pending" in said
     assert "bytes a turn" in said
+    assert re.search(r"^PageText +\d+ +- +-$", said, re.MULTILINE)
+    assert "(2 turns, both sides of one as one" in said
     assert str(Session.objects.get().pk) in said
 
 

@@ -90,6 +90,7 @@ def test_a_second_up_on_the_same_folder_says_where_the_first_one_is(up: MakeUp, 
     link = first.wait_link()
     said = failed(up())
     assert f"already runs on the data folder {data_dir / 'd'} at {origin(link)}" in said
+    assert ".venv/bin/python manage.py signin" in said
     assert get(origin(link) + "/healthz")[0] == 200
 
 

@@ -5,6 +5,7 @@ boundaries.
 from __future__ import annotations
 
 import hashlib
+import re
 import tempfile
 import time
 from collections.abc import Callable
@@ -18,6 +19,7 @@ from clawweb.demo.agent.scratch import write_scratch
 from clawweb.demo.agent.tools import Call, Result, Toolbox
 from memory.client import ClawWeb, Event, Prompt, Session, event
 
+KEYS_AT_ONCE = 100  # sessions asked for in one request
 FIXED_TOKENS = 350  # what the agent sends beside our pages: its tool descriptions
 COMPACT_EVERY = 14  # turns
 FLUSH_BEFORE = 2  # turns before a compaction, so that a flush is seen by itself
@@ -260,9 +262,16 @@ def _result_page(call: Call) -> str:
 
 
 def free_key(claw: ClawWeb, prefix: str) -> str:
-    """``prefix-<n>`` that no session has yet, as far as the list shows."""
-    total = int(claw.sessions(search=f"{prefix}-", limit=1)["total"])
-    return f"{prefix}-{total + 1}"
+    """``prefix-<n>``, n one above the highest of the sessions there are; those of sub-agents do not count."""
+    highest = offset = 0
+    own = re.compile(rf"{re.escape(prefix)}-(\d{{1,9}})")
+    while True:
+        window = claw.sessions(search=f"{prefix}-", offset=offset, limit=KEYS_AT_ONCE)
+        found = [own.fullmatch(item["key"]) for item in window["items"]]
+        highest = max([highest, *(int(match[1]) for match in found if match)])
+        offset += len(found)
+        if not found or offset >= int(window["total"]):
+            return f"{prefix}-{highest + 1}"
 
 
 def run_agent(

@@ -421,7 +421,7 @@ def test_rules_in_a_summary_are_found_in_one_pass() -> None:
     assert held == f"{long} İ - [page:rule:p1#2]! {long}"  # the longer one; the other lies inside it
 
 
-RULES = "Rules for this week:\n1. Always run every test.\n2. The columns of the CSV must not change.\nFix the bug."
+RULES = "Rules for this week:\n1. Always run every test.\n2. The columns of the CSV must not change.\nFix it."
 
 
 def back(script: Script) -> list[tuple[str, str]]:
