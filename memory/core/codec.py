@@ -263,9 +263,10 @@ class _Form:
             if check is None:
                 _fail(f"{prefix}{str(key)[:80]}", f"is not a field of {self.name}")
             kept[key] = cast(Check, check)(entry, prefix + key)
-        for key in self.required:
-            if key not in kept:
-                _fail(prefix + key, "is missing")
+        missing = [key for key in self.required if key not in kept]
+        if missing:
+            more = ", ".join(missing[1:])
+            _fail(prefix + missing[0], f"is missing, and so is: {more}" if more else "is missing")
         return self.cls(**kept)
 
     def nested(self, value: Any, where: str) -> Any:
@@ -407,7 +408,7 @@ def decode_body(kind: str, raw: bytes | dict[str, Any]) -> ev.Body:
     """
     form = _FORMS.get(kind)
     if form is None:
-        raise EventError("kind", f"{kind[:80]!r} is no event kind")
+        raise EventError("kind", f"{kind[:80]!r} is no event kind; there are {', '.join(_FORMS)}")
     value = raw if isinstance(raw, dict) else parse_json(raw)
     if type(value) is not dict:
         raise EventError("body", "must be an object")

@@ -149,7 +149,9 @@ def _prepare(index: int, item: NewEvent) -> _Prepared:
     from memory import complete
 
     if item.kind not in KINDS:
-        raise BadEvent(index, "kind", f"unknown kind {safe.one_line(item.kind, 40)!r}")
+        raise BadEvent(
+            index, "kind", f"unknown kind {safe.one_line(item.kind, 40)!r}; there are {', '.join(KINDS)}"
+        )
     if item.client_event_id is not None:
         _check_key(index, "client_event_id", item.client_event_id)
     if (
