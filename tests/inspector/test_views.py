@@ -245,9 +245,9 @@ def owner(operator: Client) -> Client:
 def test_the_empty_list_teaches_the_next_step(owner: Client, stagehand: Stagehand) -> None:
     """Commands to paste, a button that starts the demo, the user's own sessions where there are some."""
     content = get(owner, "/")
-    assert "python manage.py demo" in content
-    assert "python manage.py watch FILE" in content
-    assert "python manage.py watch &#x27;/home/me/my sessions/a.jsonl&#x27;" in content
+    assert ".venv/bin/python manage.py demo" in content
+    assert ".venv/bin/python manage.py watch FILE" in content
+    assert ".venv/bin/python manage.py watch &#x27;/home/me/my sessions/a.jsonl&#x27;" in content
     assert "<b>mine</b>" not in content
     assert owner.post("/demo/", {"pace": "0.6"}).status_code == 200
     assert stagehand.started == [0.6]

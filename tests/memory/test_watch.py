@@ -277,7 +277,7 @@ def test_doctor_says_how_much_there_is(tmp_path: Path) -> None:
     assert "0 sessions have work pending" in said
     assert "bytes a turn" in said
     assert re.search(r"^PageText +\d+ +- +-$", said, re.MULTILINE)
-    assert "(2 turns, both sides of one as one" in said
+    assert "(2 turns, a side; no indexes)" in said
     assert str(Session.objects.get().pk) in said
 
 

@@ -74,9 +74,7 @@ class Command(BaseCommand):
             kept = f"{size:,}" if columns else "-"  # a table of references only
             say(f"{model.__name__:<16}{found['rows']:>12,}{kept:>16}{a_turn:>16}")
         a_turn = f"{total / turns:,.0f}" if turns else "-"
-        say(
-            f"{'in all':<16}{'':>12}{total:>16,}{a_turn:>16}   ({turns:,} turns, both sides of one as one; no keys)"
-        )
+        say(f"{'in all':<16}{'':>12}{total:>16,}{a_turn:>16}   ({turns:,} turns, a side; no indexes)")
         if connection.vendor == "sqlite":
             with connection.cursor() as cursor:
                 cursor.execute("SELECT page_count * page_size FROM pragma_page_count(), pragma_page_size()")
