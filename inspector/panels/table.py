@@ -26,6 +26,11 @@ COLUMNS = (
     ("", "provenance", "wide", False),
     ("faults", "faults", "num", True),
 )
+#: What a column's head says when pointed at.
+TITLES = {
+    "fidelity": "P pointer (title and handle), S structured (an outline), C compressed, F full; "
+    "dark: held now, underlined: the floor, faint: not made for this page",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +121,18 @@ def headings(look: Look) -> list[dict[str, Any]]:
         desc = (not look.desc) if on else falls
         aria = ("descending" if look.desc else "ascending") if on else "none"
         query = look.query(sort=sort, desc=desc, limit=WINDOW) if sort else ""
-        found.append({"sort": sort, "label": label, "css": css, "on": on, "aria": aria, "query": query})
+        title = TITLES.get(label, "")
+        found.append(
+            {
+                "sort": sort,
+                "label": label,
+                "css": css,
+                "on": on,
+                "aria": aria,
+                "query": query,
+                "title": title,
+            }
+        )
     return found
 
 

@@ -126,6 +126,12 @@ def test_chips_tell_held_floor_and_missing() -> None:
     assert css == ["none", "floor now", "none", ""]
 
 
+def test_the_letters_of_the_chips_are_explained_at_their_column() -> None:
+    (title,) = [h["title"] for h in table.headings(Look()) if h["label"] == "fidelity"]
+    for level in table.LEVELS:
+        assert f"{level.label[0].upper()} {level.label}" in title
+
+
 def test_the_sparkline_is_in_place_whatever_the_turn() -> None:
     """The bar of the newest turn stands at the right end once the browser has moved it."""
     (left,) = table.demand_bars(side(demand_turns=(123,)))
