@@ -1,5 +1,5 @@
-"""The one NinjaAPI: resources under ``/api/v1``, their description at ``/api/docs`` and
-``/api/openapi.json``.
+"""The one NinjaAPI: resources under ``/api/v1``, their
+description at ``/api/docs`` and ``/api/openapi.json``.
 
 Every answer of this address space is the API's: an unknown address, a wrong method and a failure inside come
 in the same envelope as any other refusal.

@@ -1,8 +1,8 @@
 """Signing in by a one-time link; everything but a few addresses needs it.
 
-Opening a link spends nothing: mail scanners, chat previews and a browser's address bar open links too. The
-page that it shows carries a form, and a script that sends it: a person needs one click, a preview gets
-nowhere.
+Opening a link spends nothing: mail scanners, chat previews and a browser's
+address bar open links too. The page that it shows carries a form, and a
+script that sends it: a person needs one click, a preview gets nowhere.
 """
 
 from __future__ import annotations

@@ -1,5 +1,5 @@
-"""The live side: a socket per browser view. It wakes on the hub's word, reads the newest state and sends the
-difference.
+"""The live side: a socket per browser view. It wakes on the
+hub's word, reads the newest state and sends the difference.
 
 The stream only says that something changed; what is sent is always read from the store. So a lost message, a
 slow client or a restart costs time, never truth.

@@ -1,6 +1,6 @@
-"""What the list of sessions offers to an operator: the demo and its pace, and the transcripts of the user who
-runs this server. Both write to the default project, so they need its operator; nobody else learns a path of
-this machine.
+"""What the list of sessions offers to an operator: the demo and its pace, and
+the transcripts of the user who runs this server. Both write to the default
+project, so they need its operator; nobody else learns a path of this machine.
 
 The functions are named as text, so that no layer reaches over another.
 """
@@ -68,8 +68,8 @@ def demo() -> dict[str, Any] | None:
 
 
 def start_agent() -> None:
-    """Starts the scripted agent, if none runs. Raises ValueError where there is none, OSError where it cannot
-    be started.
+    """Starts the scripted agent, if none runs. Raises ValueError
+    where there is none, OSError where it cannot be started.
     """
     start = hook("start_agent")
     if start is None:

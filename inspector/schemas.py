@@ -1,9 +1,9 @@
-"""The API's JSON shapes. Tokens are whole tokens; fidelities go by label (``full``); times are ISO 8601 in
-UTC.
+"""The API's JSON shapes. Tokens are whole tokens; fidelities
+go by label (``full``); times are ISO 8601 in UTC.
 
-Text that an agent wrote may hold lone surrogates, which JSON carries as ``\\ud8xx`` escapes: such fields are
-``AgentText``, a string that is passed on as it is. Request fields that people choose (keys, names, ids) are
-ordinary strings.
+Text that an agent wrote may hold lone surrogates, which JSON carries as
+``\\ud8xx`` escapes: such fields are ``AgentText``, a string that is passed on as
+it is. Request fields that people choose (keys, names, ids) are ordinary strings.
 """
 
 from __future__ import annotations
@@ -31,8 +31,8 @@ MAX_SEQ = 2**31 - 2  # of events and turns
 
 
 def plain(value: Any) -> Any:
-    """Any of the core's or the store's values as what JSON holds: dataclasses as objects, fidelities as
-    labels.
+    """Any of the core's or the store's values as what JSON
+    holds: dataclasses as objects, fidelities as labels.
     """
     if isinstance(value, Fidelity):
         return value.label
@@ -69,8 +69,8 @@ class ErrorItem(Schema):
 
 
 class ErrorBody(Schema):
-    """``code`` is for programs; ``how`` says what to do. Further fields (limit, got, log_id) may stand
-    beside.
+    """``code`` is for programs; ``how`` says what to do.
+    Further fields (limit, got, log_id) may stand beside.
     """
 
     model_config = ConfigDict(extra="allow")
@@ -255,8 +255,8 @@ class EventsAppended(Schema):
 class RecordIn(Strict):
     """One raw record: ``raw`` as text, or ``raw_base64`` where it is not text. The same key is the same one.
 
-    Of a record that is too long to send, send the head, with the whole one's ``length`` (bytes) and
-    ``sha256``.
+    Of a record that is too long to send, send the head,
+    with the whole one's ``length`` (bytes) and ``sha256``.
     """
 
     record_key: str = Field(min_length=1, max_length=MAX_ID)
@@ -392,8 +392,8 @@ class LedgerOut(Schema):
 
 
 class LedgerList(Schema):
-    """Newest first, or oldest first where ``after_seq`` was given. ``next_…``: ask on with it; null at the
-    end.
+    """Newest first, or oldest first where ``after_seq`` was
+    given. ``next_…``: ask on with it; null at the end.
 
     The last event's lines always come whole, so there may be more than ``limit`` of them.
     """
@@ -419,8 +419,8 @@ class TurnList(Schema):
 
 
 class PromptIn(Strict):
-    """``fixed_tokens``: what you put into the prompt beside our pages. ``wait_ms``: how long to wait for
-    it.
+    """``fixed_tokens``: what you put into the prompt beside
+    our pages. ``wait_ms``: how long to wait for it.
     """
 
     request_id: str = Field(min_length=1, max_length=MAX_ID - 10)
@@ -441,12 +441,12 @@ class PromptPending(Schema):
 
 
 class ActIn(Strict):
-    """One act. ``pin``, ``min_fidelity`` belong to pin; ``cap`` to demote; ``version`` to restore;
-    ``act_seq`` to undo; ``update_id``, ``action`` and, to merge, ``value`` to resolve, which answers a parked
-    update.
+    """One act. ``pin``, ``min_fidelity`` belong to pin; ``cap`` to demote;
+    ``version`` to restore; ``act_seq`` to undo; ``update_id``, ``action``
+    and, to merge, ``value`` to resolve, which answers a parked update.
 
-    ``client_event_id`` makes a retry safe. ``dry_run`` only says what it would cost. ``wait_ms``: wait until
-    applied.
+    ``client_event_id`` makes a retry safe. ``dry_run`` only
+    says what it would cost. ``wait_ms``: wait until applied.
     """
 
     act: Literal["pin", "unpin", "demote", "restore", "undo", "resolve"]
@@ -469,8 +469,8 @@ class ActIn(Strict):
 
 
 class ActOut(Schema):
-    """An act as it stands. ``receipt``: empty, due, seen or missing; ``reach``: enforced, injected or
-    shadow.
+    """An act as it stands. ``receipt``: empty, due, seen or
+    missing; ``reach``: enforced, injected or shadow.
     """
 
     seq: int

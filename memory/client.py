@@ -69,8 +69,8 @@ class Section:
 
 @dataclass(frozen=True, slots=True)
 class Prompt:
-    """An assembled prompt. ``body``: the kept bytes; ``sha256`` is their hash; ``text`` what to send to the
-    model.
+    """An assembled prompt. ``body``: the kept bytes; ``sha256``
+    is their hash; ``text`` what to send to the model.
     """
 
     request_id: str
@@ -120,8 +120,8 @@ class ClawWeb:
         retry_for_s: float = 60.0,
         transport: httpx.BaseTransport | None = None,
     ) -> None:
-        """``timeout_s``: of one request; ``retry_for_s``: how long a request is tried again while nobody
-        answers.
+        """``timeout_s``: of one request; ``retry_for_s``: how
+        long a request is tried again while nobody answers.
         """
         loopback = (urlsplit(url).hostname or "") in {"127.0.0.1", "localhost", "::1"}
         bearer = {"Authorization": f"Bearer {token}"} if token else {}
@@ -155,8 +155,8 @@ class ClawWeb:
         parent_key: str | None = None,
         started: Mapping[str, Any] | None = None,
     ) -> Session:
-        """The session with that key, made if need be. ``started``: policy, window, reserve, budget, model
-        …
+        """The session with that key, made if need be.
+        ``started``: policy, window, reserve, budget, model …
         """
         body: dict[str, Any] = {
             "key": key,
@@ -291,8 +291,8 @@ class Session:
         page_id: str | None = None,
         stop_reason: str = "",
     ) -> Appended:
-        """Says that the model has answered; ``prompt`` is what was sent, whose hash proves what the model
-        saw.
+        """Says that the model has answered; ``prompt`` is
+        what was sent, whose hash proves what the model saw.
         """
         body: dict[str, Any] = {
             "request_id": request_id,
@@ -307,8 +307,8 @@ class Session:
         return place
 
     def act(self, act: str, page_ids: Sequence[str] = (), **more: Any) -> dict[str, Any]:
-        """Pins, unpins, demotes, restores or undoes. ``dry_run=True`` only says the cost; ``wait_ms``
-        waits.
+        """Pins, unpins, demotes, restores or undoes.
+        ``dry_run=True`` only says the cost; ``wait_ms`` waits.
         """
         more.setdefault("client_event_id", uuid.uuid4().hex)
         body = {"act": act, "page_ids": list(page_ids), **more}

@@ -24,8 +24,8 @@ _PLACEHOLDER = {"full": {"tokens": 1, "text": ""}}
 
 
 def complete(kind: str, body: Body) -> Body:
-    """The body with representations, token counts, signature and ``rep_version`` filled in; raises
-    ``EventError``.
+    """The body with representations, token counts, signature
+    and ``rep_version`` filled in; raises ``EventError``.
     """
     if kind == "page_created":
         return _page_created(body)

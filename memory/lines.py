@@ -21,15 +21,15 @@ _BOM: Final = b"\xef\xbb\xbf"
 
 
 class NotATranscript(Exception):
-    """The file cannot be a transcript: missing, empty, binary, or without a line of JSON. The message says
-    which.
+    """The file cannot be a transcript: missing, empty,
+    binary, or without a line of JSON. The message says which.
     """
 
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """A line without its newline. ``head``: its first bytes; ``length`` and ``sha256`` are the whole
-    line's.
+    """A line without its newline. ``head``: its first
+    bytes; ``length`` and ``sha256`` are the whole line's.
     """
 
     offset: int  # bytes from the start of the file

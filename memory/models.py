@@ -143,8 +143,8 @@ class Record(models.Model):
 
 
 class Event(models.Model):
-    """One event of a session's log. ``body`` is JSON as sent or derived; ``completed`` what the engine was
-    fed.
+    """One event of a session's log. ``body`` is JSON as
+    sent or derived; ``completed`` what the engine was fed.
     """
 
     session = models.ForeignKey(Session, models.CASCADE, related_name="events", db_index=False)
@@ -272,8 +272,8 @@ class LedgerEntry(models.Model):
 
 
 class Prompt(models.Model):
-    """A prompt that we assembled (enforced): the bytes, kept, so that the same request gets the same
-    bytes.
+    """A prompt that we assembled (enforced): the bytes,
+    kept, so that the same request gets the same bytes.
     """
 
     session = models.ForeignKey(Session, models.CASCADE, related_name="prompts", db_index=False)

@@ -66,7 +66,7 @@ def one_line(text: str, limit: int | None = None) -> str:
 
 
 def is_plain(text: str) -> bool:
-    """Whether ``display`` would leave ``text`` as it is and it stands on one line: what an identity must
-    be.
+    """Whether ``display`` would leave ``text`` as it is and
+    it stands on one line: what an identity must be.
     """
     return not _HOSTILE.search(text) and "\n" not in text and "\t" not in text

@@ -1,5 +1,5 @@
-"""The stream: "session S is at seq N", from workers to every web process. A hint that may be lost, never
-truth.
+"""The stream: "session S is at seq N", from workers to
+every web process. A hint that may be lost, never truth.
 
 Writing: ``publish``. Reading: one ``Hub`` per process and event loop wakes that process's subscriptions. The
 hub also asks for the watched sessions' ``applied_seq`` every second, so that a lost message, or a broker that
@@ -114,8 +114,8 @@ _writer = _Writer()
 
 
 def publish(session_id: str, seq: int) -> None:
-    """Says that the session's log is folded up to ``seq``. Never raises; failures are counted
-    (``counts``).
+    """Says that the session's log is folded up to ``seq``.
+    Never raises; failures are counted (``counts``).
     """
     if _config.url:
         _writer.send(session_id, seq)
@@ -125,8 +125,8 @@ def publish(session_id: str, seq: int) -> None:
 
 
 class Subscription:
-    """What one watcher has not seen yet: the newest seq per session, nothing in between. Close it when
-    done.
+    """What one watcher has not seen yet: the newest seq per
+    session, nothing in between. Close it when done.
     """
 
     def __init__(self, hub: Hub, session_id: str) -> None:
@@ -151,8 +151,8 @@ class Subscription:
         return max((await self.wait_changed()).values(), default=0)
 
     async def wait_changed(self) -> dict[str, int]:
-        """Waits for news and returns session id → newest seq. Where ``overflowed`` is set: read everything
-        again.
+        """Waits for news and returns session id → newest seq.
+        Where ``overflowed`` is set: read everything again.
         """
         await self._event.wait()
         self._event.clear()

@@ -1,5 +1,5 @@
-"""The sweeper: finds sessions with pending work that no task is doing, because a broker may lose or delay
-one.
+"""The sweeper: finds sessions with pending work that no
+task is doing, because a broker may lose or delay one.
 """
 
 from __future__ import annotations
@@ -22,9 +22,9 @@ Cursors = tuple[int, int]
 class Sweeper:
     """Sweeps on a thread of its own. A session is taken up when it made no progress since the last sweep.
 
-    The first sweep takes up whatever is pending. The queue gets the session if the broker is there; else, or
-    if that did not help, the sweeper drains it itself. A session whose drain keeps failing is tried less and
-    less often.
+    The first sweep takes up whatever is pending. The queue gets the session if
+    the broker is there; else, or if that did not help, the sweeper drains it
+    itself. A session whose drain keeps failing is tried less and less often.
     """
 
     def __init__(self, every_seconds: float = EVERY_SECONDS) -> None:
@@ -92,8 +92,8 @@ class Sweeper:
         return taken
 
     def _drain(self, sessions: list[str]) -> set[str]:
-        """Drains them in turn, a little each, until it is time for the next sweep; those with something
-        left.
+        """Drains them in turn, a little each, until it is
+        time for the next sweep; those with something left.
         """
         from memory import tasks
 

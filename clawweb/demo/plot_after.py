@@ -1,8 +1,8 @@
 """The plot after the first compaction: throttling and the ledger, with what was lost.
 
-The summary of the compaction names neither the rule about migrations nor the one about deleting, and forgets
-the plan's tasks. So the agent reads unchanged files again, repeats searches, makes the plan anew, and breaks
-both rules.
+The summary of the compaction names neither the rule about migrations nor the
+one about deleting, and forgets the plan's tasks. So the agent reads unchanged
+files again, repeats searches, makes the plan anew, and breaks both rules.
 """
 
 from __future__ import annotations

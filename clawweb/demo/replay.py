@@ -170,8 +170,8 @@ _child: subprocess.Popen[bytes] | None = None
 
 
 def start_demo(pace_s: float | None, data_dir: Path, *, environ: Mapping[str, str] = os.environ) -> bool:
-    """Starts `manage.py demo` beside the calling web server; False if a replay runs already. Returns at
-    once.
+    """Starts `manage.py demo` beside the calling web
+    server; False if a replay runs already. Returns at once.
     """
     global _child
     if (_child is not None and _child.poll() is None) or is_running(data_dir):
@@ -195,8 +195,8 @@ def start_demo(pace_s: float | None, data_dir: Path, *, environ: Mapping[str, st
 
 @dataclass
 class Replay:
-    """Posts steps to ``claw``. ``pace`` is asked before each call, ``sleep`` waits, ``stop`` may end it
-    early.
+    """Posts steps to ``claw``. ``pace`` is asked before
+    each call, ``sleep`` waits, ``stop`` may end it early.
     """
 
     claw: ClawWeb

@@ -1,9 +1,9 @@
 """The scripted model: what it answers to each request of the program.
 
-The plot (``plot.py``) is a list of turns; a turn is a user prompt and the steps that the model takes for it.
-A step is one model call: some text, and the tool calls that the program then really executes. This module
-holds the vocabulary of steps and the `Player` that hands them out, one for each request that the program
-makes.
+The plot (``plot.py``) is a list of turns; a turn is a user prompt and the steps
+that the model takes for it. A step is one model call: some text, and the tool calls
+that the program then really executes. This module holds the vocabulary of steps and
+the `Player` that hands them out, one for each request that the program makes.
 
 The player tells four sorts of request apart: the main conversation, a sub-agent's conversation, a compaction
 (the program asks for a summary), and anything else (titles and the like). After a compaction it first plays

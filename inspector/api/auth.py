@@ -48,8 +48,8 @@ class Access:
 
 
 class TokenAuth(HttpBearer):
-    """``Authorization: Bearer <secret>``. A header that is there and wrong is refused; no other way is
-    tried.
+    """``Authorization: Bearer <secret>``. A header that is
+    there and wrong is refused; no other way is tried.
     """
 
     def __call__(self, request: HttpRequest) -> Access | None:

@@ -169,8 +169,8 @@ CONVERT: list[tuple[type[Exception], Callable[[Any], ApiError]]] = [
 
 
 def to_api_error(error: Exception) -> ApiError:
-    """The refusal that stands for any exception; an unknown one is logged and becomes a 500 with the log's
-    id.
+    """The refusal that stands for any exception; an unknown
+    one is logged and becomes a 500 with the log's id.
     """
     return next(convert(error) for kind, convert in CONVERT if isinstance(error, kind))
 

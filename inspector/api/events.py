@@ -86,8 +86,8 @@ def _new_event(index: int, item: Any) -> NewEvent:
 
 @router.post("/sessions/{uuid:session_id}/events", response=EventsAppended, summary="Append events")
 def append_events(request: HttpRequest, session_id: UUID, body: EventBatch) -> dict[str, Any]:
-    """All or nothing, in the order sent; `seq` is gapless. An id that was sent before is answered with its
-    first seq.
+    """All or nothing, in the order sent; `seq` is gapless. An
+    id that was sent before is answered with its first seq.
     """
     session_for(request, session_id, "operator")
     check_batch(len(body.events))

@@ -96,8 +96,8 @@ def _refused(session_id: str, request_id: str, seq: int) -> Never:
     summary="Ask for the next prompt",
 )
 async def ask_prompt(request: HttpRequest, session_id: UUID, body: PromptIn) -> HttpResponse:
-    """Begins a turn and waits up to `wait_ms` for its prompt. The same `request_id` is the same prompt, byte
-    for byte.
+    """Begins a turn and waits up to `wait_ms` for its prompt.
+    The same `request_id` is the same prompt, byte for byte.
 
     202 with Retry-After says that it is not there yet: repeat the same request.
     """
@@ -137,8 +137,8 @@ def _not_yet(session_id: str, request_id: str, seq: int) -> HttpResponse:
 async def read_prompt(
     request: HttpRequest, session_id: UUID, request_id: str, wait_ms: int = Query(0, ge=0, le=MAX_WAIT_MS)
 ) -> HttpResponse:
-    """The bytes that were given for this request id; 404 if it never asked, or its prompt is not there
-    yet.
+    """The bytes that were given for this request id; 404 if
+    it never asked, or its prompt is not there yet.
     """
     await sync_to_async(session_for)(request, session_id)
     sid = str(session_id)

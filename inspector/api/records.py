@@ -112,8 +112,8 @@ def line_records(data: bytes, session_key: str, source: str, offset: int | None)
 def append_records(
     request: HttpRequest, session_id: UUID, source: str = "", offset: int | None = None
 ) -> dict[str, Any]:
-    """Records are kept as they come and read by the session's adapter. The same `record_key` is the same
-    record.
+    """Records are kept as they come and read by the session's
+    adapter. The same `record_key` is the same record.
 
     As `application/x-ndjson` the body is lines of a file: `source` names it and `offset` is the first line's
     place in bytes, which makes its key. Without an offset the hash alone is the key:

@@ -57,8 +57,8 @@ def _let_go() -> None:
 
 @asynccontextmanager
 async def watching(session_id: str) -> AsyncIterator[Watch]:
-    """Subscribes to a session for as long as the block runs. Raises ``ApiError`` 429 when too many wait
-    already.
+    """Subscribes to a session for as long as the block runs.
+    Raises ``ApiError`` 429 when too many wait already.
     """
     from memory.stream import get_hub
 

@@ -43,8 +43,8 @@ BY_FIDELITY: Final = {
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """``mark``: good (held as it was), partly (an outline, an older copy), bad (gone or nearly), '' (no word
-    about it).
+    """``mark``: good (held as it was), partly (an outline, an
+    older copy), bad (gone or nearly), '' (no word about it).
     """
 
     mark: str

@@ -30,8 +30,8 @@ class RawRecord:
 
 @dataclass(slots=True)
 class Derived:
-    """What one record gave. ``problem``: why (a part of) it could not be read. ``unknown``: a type nobody
-    knows.
+    """What one record gave. ``problem``: why (a part of) it
+    could not be read. ``unknown``: a type nobody knows.
     """
 
     events: list[EventTuple] = field(default_factory=list)
@@ -46,8 +46,8 @@ class Adapter(Protocol):
     version: str
 
     def recognises(self, record: RawRecord) -> bool:
-        """Whether it is a record of this harness, as far as one record tells; changes nothing. Never
-        raises.
+        """Whether it is a record of this harness, as far as
+        one record tells; changes nothing. Never raises.
         """
         ...
 

@@ -25,8 +25,8 @@ MAX_TITLE: Final = 200  # characters
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """A transcript. ``modified``: seconds since 1970. ``title``: the first prompt, or '' where none was
-    found.
+    """A transcript. ``modified``: seconds since 1970.
+    ``title``: the first prompt, or '' where none was found.
     """
 
     path: Path

@@ -1,5 +1,5 @@
-"""Lines of JSON as harnesses really write them: two objects on a line, a byte order mark, half a line, bad
-UTF-8.
+"""Lines of JSON as harnesses really write them: two objects
+on a line, a byte order mark, half a line, bad UTF-8.
 """
 
 from __future__ import annotations

@@ -1,5 +1,5 @@
-"""What a shell command reads and writes, as far as its words say. Conservative: what is not known is
-volatile.
+"""What a shell command reads and writes, as far as its
+words say. Conservative: what is not known is volatile.
 """
 
 from __future__ import annotations

@@ -114,8 +114,8 @@ def signature(tool: str, args: dict[str, Any], cwd: str = "", root: str | None =
 
 
 def describe(tool: str, args: dict[str, Any], cwd: str = "", root: str | None = None) -> Call:
-    """Signature, kind and resources of a call. An unknown tool is volatile: its repeat is never held against
-    anybody.
+    """Signature, kind and resources of a call. An unknown tool
+    is volatile: its repeat is never held against anybody.
     """
     name = tool.lower()
     sig = signature(tool, args, cwd, root)

@@ -1,5 +1,5 @@
-"""A page's text at every fidelity of its path, with token counts: made once, when the page is ingested or
-updated.
+"""A page's text at every fidelity of its path, with token
+counts: made once, when the page is ingested or updated.
 
 Deterministic given the text, the page type, the hint and the vocabulary. Nothing is invented: below full,
 every line is the page's own, a shortened form of it, a field's name or an elision that says how much is
@@ -34,9 +34,9 @@ def build(
 ) -> dict[Fidelity, Representation]:
     """Every representation of ``text`` along the type's path; full is always there, with at least one token.
 
-    ``hint`` may hold what the sender knows of the text: ``tool``, ``command``, ``path``, ``range``,
-    ``pattern``, ``url``, ``query``, ``exit``, ``error`` (evidence), ``goal`` (plan), ``calls`` (an answer's
-    tool calls).
+    ``hint`` may hold what the sender knows of the text: ``tool``, ``command``,
+    ``path``, ``range``, ``pattern``, ``url``, ``query``, ``exit``, ``error``
+    (evidence), ``goal`` (plan), ``calls`` (an answer's tool calls).
     """
     kind = PageType(page_type)
     full = Representation(max(count(text), 1), text)

@@ -62,8 +62,8 @@ def sentences(block: str) -> list[str]:
 
 
 def _blocks(text: str) -> list[tuple[str, str]]:
-    """The text as (kind, block): ``heading``, ``item`` and ``text`` with their continuation lines, ``code``
-    lines, ``gap``.
+    """The text as (kind, block): ``heading``, ``item`` and ``text``
+    with their continuation lines, ``code`` lines, ``gap``.
     """
     out: list[tuple[str, list[str]]] = []
     fenced = False
@@ -94,8 +94,8 @@ def _level(heading: str) -> int:
 
 
 def structured(text: str) -> str | None:
-    """Headings and every normative sentence word for word; ``None`` where no sentence is one (full serves
-    then).
+    """Headings and every normative sentence word for word;
+    ``None`` where no sentence is one (full serves then).
     """
     kept: list[str] = []
     found = False

@@ -76,8 +76,8 @@ def find_or_create_session(
 ) -> tuple[SessionRow, bool]:
     """The project's session with that key, made if need be; ``started`` is then its first event.
 
-    Raises UnknownProject, LimitExceeded (a key over 200 characters), BadEvent (an unusable key or
-    ``started``).
+    Raises UnknownProject, LimitExceeded (a key over 200
+    characters), BadEvent (an unusable key or ``started``).
     """
     from memory.store.reads import session_row
 
@@ -337,8 +337,8 @@ def chunks(items: Iterable[_T], size: int) -> Iterable[list[_T]]:
 
 
 def _retry_once(work: Callable[[], _T]) -> _T:
-    """Runs ``work`` again if another writer won a race that the lock did not cover (a unique index said
-    so).
+    """Runs ``work`` again if another writer won a race that
+    the lock did not cover (a unique index said so).
     """
     try:
         return work()

@@ -1,8 +1,8 @@
 """Step two of a drain: events → the engine → outcomes and rows, each event once.
 
-The engine runs before the transaction, so that the write lock is short. The transaction begins with an update
-conditional on the old ``applied_seq``: no row means that someone else was faster, and everything is done anew
-from rows.
+The engine runs before the transaction, so that the write lock is short. The
+transaction begins with an update conditional on the old ``applied_seq``: no
+row means that someone else was faster, and everything is done anew from rows.
 
 A batch that fails by what is in it, in the engine or in the saving transaction, is halved until one event is
 left; that one is skipped with the reason. What repeating may cure (the database is away, locked, half

@@ -1,5 +1,5 @@
-"""Who may do what: API tokens, members, one-time sign-in links. Secrets are never kept, only their
-SHA-256.
+"""Who may do what: API tokens, members, one-time sign-in
+links. Secrets are never kept, only their SHA-256.
 """
 
 from __future__ import annotations

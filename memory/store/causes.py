@@ -31,8 +31,8 @@ def _number(value: Any) -> str:
 
 
 def _over(kind: str, data: Data, numbers: Data) -> str:
-    """By which sum the budget was too small: the required set's, or the whole floor's (observed demands,
-    repeats).
+    """By which sum the budget was too small: the required
+    set's, or the whole floor's (observed demands, repeats).
     """
     budget = numbers.get("page_budget", numbers.get("budget"))
     by_floor = kind == "duplicate_tool" or (kind == "refetch" and not data.get("declared"))

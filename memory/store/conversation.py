@@ -1,5 +1,5 @@
-"""The transcript as its user knows it: prompts, answers, tool calls and results, summaries, boundaries,
-notes.
+"""The transcript as its user knows it: prompts, answers,
+tool calls and results, summaries, boundaries, notes.
 """
 
 from __future__ import annotations

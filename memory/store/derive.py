@@ -32,8 +32,8 @@ _CHUNK: Final = 50  # rows
 
 @dataclass
 class Step:
-    """What one step did: ``done`` records or events; ``seq``: the cursor it left; ``more``: there is more to
-    do.
+    """What one step did: ``done`` records or events; ``seq``:
+    the cursor it left; ``more``: there is more to do.
     """
 
     done: int = 0
@@ -99,8 +99,8 @@ def _records(pk: uuid.UUID, after: int, upto: int) -> Iterator[Record]:
 
 
 def _feed(live: cache.LiveAdapter, row: Record) -> Any:
-    """The adapter's ``Derived``, or a text that says how it failed (in the same way each time it is fed
-    again).
+    """The adapter's ``Derived``, or a text that says how it
+    failed (in the same way each time it is fed again).
     """
     from memory.harness import RawRecord
 
@@ -173,8 +173,8 @@ def _event(pk: uuid.UUID, record_n: int, kind: str, body: dict[str, Any], at: st
 
 
 def _store(pk: uuid.UUID, old: int, made: _Derived) -> bool:
-    """Whether the batch is in the log now; False: another worker moved the cursor first, and nothing was
-    stored.
+    """Whether the batch is in the log now; False: another
+    worker moved the cursor first, and nothing was stored.
     """
     with transaction.atomic():
         found = Session.objects.filter(pk=pk).values_list("arrived_at", "replayed").first()

@@ -37,8 +37,8 @@ def drain(
 
 
 def pending_sessions(limit: int = 1000) -> dict[str, tuple[int, int]]:
-    """Session id → (derived_n, applied_seq) of sessions with work to do; two look-ups in small partial
-    indexes.
+    """Session id → (derived_n, applied_seq) of sessions
+    with work to do; two look-ups in small partial indexes.
     """
     fields = ("pk", "derived_n", "applied_seq")
     waiting = list(Session.objects.filter(derived_n__lt=F("record_count")).values_list(*fields)[:limit])

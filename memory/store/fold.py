@@ -1,5 +1,5 @@
-"""The fold: a session's events, in order, into the engine's state. The same rows give the same state
-anywhere.
+"""The fold: a session's events, in order, into the engine's
+state. The same rows give the same state anywhere.
 
 An event that cannot be fed (malformed, or the engine failed on it) is marked ``skipped`` in its row. The
 engine is fed a note in its place, so that its seq stays gapless, and the row's reason is its one outcome.
@@ -36,8 +36,8 @@ def malformed(error: EventError) -> str:
 
 
 def load_state(pk: uuid.UUID, upto: int) -> tuple[Any, int]:
-    """The state after event ``upto``, and the seq of the snapshot that it was made from (0: from the
-    start).
+    """The state after event ``upto``, and the seq of the
+    snapshot that it was made from (0: from the start).
     """
     state, seq = _from_snapshot(pk, upto)
     fold_rows(state, pk, seq, upto)

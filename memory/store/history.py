@@ -11,8 +11,8 @@ from memory.store.pack import unpack
 
 
 def residency(session_id: str, turn: int, side: str = "primary") -> dict[str, Fidelity]:
-    """Page id → fidelity in the prompt of ``turn`` (of the newest turn before it, if there is no such
-    turn).
+    """Page id → fidelity in the prompt of ``turn`` (of the
+    newest turn before it, if there is no such turn).
     """
     return {page_id: Fidelity(f) for page_id, f in residency_numbers(session_id, turn, side)[0].items()}
 

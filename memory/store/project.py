@@ -32,8 +32,8 @@ def _ascii(data: dict[str, Any]) -> str:
 
 
 class Projection:
-    """What a batch of events changes in the rows. ``add`` each event's outcomes in order, then let it be
-    written.
+    """What a batch of events changes in the rows. ``add``
+    each event's outcomes in order, then let it be written.
     """
 
     def __init__(self, pk: uuid.UUID, live: cache.LiveState, mode: str = "") -> None:

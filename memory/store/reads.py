@@ -196,8 +196,8 @@ def pages(
 ) -> tuple[list[PageRow], int]:
     """A window of the page table and how many rows the filter leaves. ``status`` '' means any.
 
-    ``sort``: order, title, type, pin, fidelity, tokens, tokens_full, faults, demand, changed, dirty; of
-    ``side``.
+    ``sort``: order, title, type, pin, fidelity, tokens,
+    tokens_full, faults, demand, changed, dirty; of ``side``.
     """
 
     def column(name: str) -> str:

@@ -10,8 +10,8 @@ from memory.core.outcomes import PageView, SessionView
 
 @dataclass(frozen=True, slots=True)
 class NewEvent:
-    """An event to append. ``body``: a dict, or JSON bytes of an object. ``at``: the sender's time, for
-    display.
+    """An event to append. ``body``: a dict, or JSON bytes
+    of an object. ``at``: the sender's time, for display.
     """
 
     kind: str
@@ -48,8 +48,8 @@ class NewRecord:
 class AppendedRecords:
     """``first_n`` is the ordinal of the first added record (the next free one if none was added).
 
-    ``changed``: duplicates among ``duplicates`` whose bytes differ from the stored ones; the stored ones
-    stay.
+    ``changed``: duplicates among ``duplicates`` whose bytes
+    differ from the stored ones; the stored ones stay.
     """
 
     first_n: int
@@ -200,8 +200,8 @@ class PromptRow:
 
 @dataclass(frozen=True, slots=True)
 class ActRow:
-    """An operator's act. ``state``: pending, applied, refused, undone. ``receipt``: '', due, seen,
-    missing.
+    """An operator's act. ``state``: pending, applied,
+    refused, undone. ``receipt``: '', due, seen, missing.
     """
 
     seq: int

@@ -1,5 +1,5 @@
-"""The store's one way to say that a session has work: a function that the app sets, so that no queue is
-imported.
+"""The store's one way to say that a session has work: a
+function that the app sets, so that no queue is imported.
 """
 
 from __future__ import annotations

@@ -18,8 +18,8 @@ Absent = Callable[[str, int], bool]
 
 
 class Desk:
-    """Stands in for ClawWeb: every live page in full, but for those that ``pointer`` takes down to a
-    pointer.
+    """Stands in for ClawWeb: every live page in full, but
+    for those that ``pointer`` takes down to a pointer.
     """
 
     def __init__(self, pointer: Absent) -> None:

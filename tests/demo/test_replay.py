@@ -1,5 +1,5 @@
-"""The demo's replay: the recording's calls in order, one replay at a time, through restarts, to a clean
-end.
+"""The demo's replay: the recording's calls in order, one
+replay at a time, through restarts, to a clean end.
 """
 
 from __future__ import annotations

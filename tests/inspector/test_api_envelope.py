@@ -1,5 +1,5 @@
-"""Every refusal of the API has one shape, whatever refused: routing, sign-in, the parser, a limit, the
-store.
+"""Every refusal of the API has one shape, whatever refused:
+routing, sign-in, the parser, a limit, the store.
 """
 
 from __future__ import annotations

@@ -1,5 +1,5 @@
-"""The API with everything real: server, worker, broker; waiting for prompts, and the docs page in a
-browser.
+"""The API with everything real: server, worker, broker;
+waiting for prompts, and the docs page in a browser.
 """
 
 from __future__ import annotations

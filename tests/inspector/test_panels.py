@@ -382,8 +382,8 @@ def test_the_two_truths_are_never_mixed() -> None:
 
 @pytest.mark.django_db
 def test_faults_are_worded_alike_everywhere() -> None:
-    """In the figure, in the split by kind and in the comparison; what was read again is told where it was
-    counted.
+    """In the figure, in the split by kind and in the comparison;
+    what was read again is told where it was counted.
     """
     seen = look_at(session()).session.view
     assert seen is not None

@@ -1,5 +1,5 @@
-"""Killed workers and brokers, redelivered tasks, rivals: the trace stays that of the undisturbed fold, to
-the byte.
+"""Killed workers and brokers, redelivered tasks, rivals:
+the trace stays that of the undisturbed fold, to the byte.
 """
 
 from __future__ import annotations
@@ -29,8 +29,8 @@ def pour(site: Any, *words: str) -> bytes:
 
 @contextmanager
 def pouring(site: Any, size: int = 10, extra: int = 0) -> Iterator[Iterator[int]]:
-    """Appends in another process; each step is one batch: what a test does in between happens in
-    mid-stream.
+    """Appends in another process; each step is one batch:
+    what a test does in between happens in mid-stream.
     """
     argv = [sys.executable, "-m", "tests.memory.pour", "append", str(TURNS), str(size), str(extra)]
     with subprocess.Popen(

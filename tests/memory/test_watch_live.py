@@ -1,5 +1,5 @@
-"""``manage.py watch`` beside real processes: a worker folds it; a server takes it; nobody there, it folds
-itself.
+"""``manage.py watch`` beside real processes: a worker folds
+it; a server takes it; nobody there, it folds itself.
 """
 
 from __future__ import annotations

@@ -20,8 +20,8 @@ def file_page(path: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """``opens``: pages whose handles the model opens. ``plan``: the plan's new text. ``done``: the task is
-    over.
+    """``opens``: pages whose handles the model opens.
+    ``plan``: the plan's new text. ``done``: the task is over.
     """
 
     text: str

@@ -1,5 +1,5 @@
-"""The agent's loop: declare, ask for the prompt, answer, act, report; and the harness's duties at
-boundaries.
+"""The agent's loop: declare, ask for the prompt, answer,
+act, report; and the harness's duties at boundaries.
 """
 
 from __future__ import annotations
@@ -286,8 +286,8 @@ def run_agent(
     on_turn: Callable[[int, Prompt, Answer], None] = lambda *_: None,
     should_stop: Callable[[], bool] = lambda: False,
 ) -> Session:
-    """Runs the agent to ``turns`` (None: until stopped) and closes its session. Raises what `memory.client`
-    raises.
+    """Runs the agent to ``turns`` (None: until stopped) and
+    closes its session. Raises what `memory.client` raises.
     """
     with ExitStack() as stack:
         claw = stack.enter_context(ClawWeb(url, token, retry_for_s=600))

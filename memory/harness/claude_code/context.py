@@ -109,8 +109,8 @@ class Context:
         self.index.add(page_id, known, text)
 
     def demand(self, found: Iterable[demands.Demand]) -> None:
-        """Tells the demands of this turn: a page once, again only where a later one asks for more or proves
-        it.
+        """Tells the demands of this turn: a page once, again
+        only where a later one asks for more or proves it.
         """
         for one in found:
             before = self.demanded.get(one.page_id)

@@ -1,5 +1,5 @@
-"""Page ids, titles and the texts that stand in the context. Ids come from native ids, never from position or
-time.
+"""Page ids, titles and the texts that stand in the context.
+Ids come from native ids, never from position or time.
 """
 
 from __future__ import annotations

@@ -351,8 +351,8 @@ def plan_page(context: Context, text: str, tool: str, ref: str) -> None:
 def queue(context: Context, record: dict[str, Any]) -> None:
     """Prompts typed while the agent works. Versions that write attachments record their delivery there.
 
-    In older ones a queued prompt that is *removed* was delivered in the middle of a turn and stands nowhere
-    else.
+    In older ones a queued prompt that is *removed* was
+    delivered in the middle of a turn and stands nowhere else.
     """
     operation = record.get("operation")
     content = record.get("content")

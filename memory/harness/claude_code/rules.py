@@ -34,8 +34,8 @@ class Rule:
 
 
 def find_rules(prompt: str) -> tuple[list[Rule], list[str]]:
-    """The rules of a prompt, and the prompt's lines without them (each rule's lines give one ``\\0k`` mark, k
-    from 1).
+    """The rules of a prompt, and the prompt's lines without
+    them (each rule's lines give one ``\\0k`` mark, k from 1).
     """
     if len(prompt) > MAX_PROMPT:
         return [], [prompt]
