@@ -11,20 +11,13 @@ from django.http import QueryDict
 
 from memory import store
 from memory.core.outcomes import SideTotals
-from memory.core.types import Fidelity, PageType, Pin
+from memory.core.types import FaultKind, Fidelity, PageType, Pin
 from memory.store import ActRow, Entry, LedgerRun, PageRow, PageVersion, SessionRow
 
 SIDES = ("primary", "shadow", "both")
 SORTS = ("order", "changed", "type", "title", "tokens", "full", "demand", "faults")
 LEDGER_KINDS: dict[str, tuple[str, ...]] = {
-    "faults": (
-        "refetch",
-        "duplicate_tool",
-        "pinned_invariant_miss",
-        "post_compaction_bootstrap",
-        "silent_recall",
-        "flush_miss",
-    ),
+    "faults": tuple(kind.value for kind in FaultKind),
     "alerts": ("alert", "refresh", "page_in"),
     "boundaries": ("boundary",),
     "acts": ("act", "receipt"),

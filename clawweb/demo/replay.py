@@ -19,14 +19,13 @@ import contextlib
 import fcntl
 import json
 import os
-import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from clawweb.demo import DEMO_WINDOW, load_session, load_subagents
+from clawweb.demo.child import Child
 from memory.client import ClawWeb, Session, event
 
 ADAPTER = HARNESS = "claude-code"
@@ -45,7 +44,6 @@ SLOWEST_S, FASTEST_S = 60.0, 0.0
 WAIT_FOR_SERVER_S = 600.0  # how long a server may be away
 FOLD_S = 120.0  # how long the workers may take for the rest, at the end
 STOPPED_FOLD_S = 5.0  # the same when the replay was stopped
-MANAGE = Path(__file__).resolve().parent.parent.parent / "manage.py"
 
 
 class AlreadyRunning(Exception):
@@ -166,27 +164,18 @@ def get_pace(data_dir: Path, default: float = PACE_S) -> float:
         return default
 
 
-_child: subprocess.Popen[bytes] | None = None
+_child = Child()
 
 
 def start_demo(pace_s: float | None, data_dir: Path, *, environ: Mapping[str, str] = os.environ) -> bool:
     """Starts `manage.py demo` beside the calling web
     server; False if a replay runs already. Returns at once.
     """
-    global _child
-    if (_child is not None and _child.poll() is None) or is_running(data_dir):
+    if _child.running() or is_running(data_dir):
         return False
     if pace_s is not None:
         set_pace(data_dir, pace_s)
-    with open(data_dir / "demo.log", "ab") as log:
-        _child = subprocess.Popen(
-            [sys.executable, str(MANAGE), "demo", "--with-parent", str(os.getpid())],
-            stdin=subprocess.DEVNULL,
-            stdout=log,
-            stderr=log,
-            env=dict(environ),
-            close_fds=True,
-        )
+    _child.start(["demo", "--with-parent", str(os.getpid())], data_dir / "demo.log", environ)
     return True
 
 

@@ -15,7 +15,7 @@ from __future__ import annotations
 import json
 import threading
 from collections import deque
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -317,14 +317,3 @@ class Player:
             if key in made:
                 made[key] = str(self.root / made[key])
         return made
-
-
-def flatten(*parts: Step | Iterable[Step]) -> tuple[Step, ...]:
-    """Steps and groups of steps as one tuple."""
-    found: list[Step] = []
-    for part in parts:
-        if isinstance(part, Step):
-            found.append(part)
-        else:
-            found.extend(part)
-    return tuple(found)

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import os
-import subprocess
-import sys
 from collections.abc import Mapping
 from pathlib import Path
 
 from django.conf import settings
 
-from clawweb.demo.replay import MANAGE
+from clawweb.demo.child import Child
 
-_child: subprocess.Popen[bytes] | None = None
+_child = Child()
 
 
 def read_transcript(path: Path, *, environ: Mapping[str, str] = os.environ) -> bool:
@@ -20,16 +18,7 @@ def read_transcript(path: Path, *, environ: Mapping[str, str] = os.environ) -> b
 
     What is read twice is there once, so a child that ends early does no harm.
     """
-    global _child
-    if _child is not None and _child.poll() is None:
+    if _child.running():
         return False
-    with open(settings.CLAWWEB_DATA_DIR / "watch.log", "ab") as log:
-        _child = subprocess.Popen(
-            [sys.executable, str(MANAGE), "watch", "--no-wait", "--", str(path)],
-            stdin=subprocess.DEVNULL,
-            stdout=log,
-            stderr=log,
-            env=dict(environ),
-            close_fds=True,
-        )
+    _child.start(["watch", "--no-wait", "--", str(path)], settings.CLAWWEB_DATA_DIR / "watch.log", environ)
     return True

@@ -10,7 +10,7 @@ from typing import Any, Final
 from inspector.queries import MAP_PAGES, Picture
 from memory.core.outcomes import PageView, SideView
 from memory.core.types import Fidelity, PageStatus, PageType
-from memory.store import is_pending
+from memory.store import is_pending, still_stands
 
 NAMED = 3  # pages named before "and n more"
 NAME_LENGTH = 36  # characters of each
@@ -83,15 +83,6 @@ def fidelity_of(page: PageView, side: str) -> Fidelity:
 def waits(page: PageView, side: str, prompt_seq: int) -> bool:
     """Whether no prompt was assembled since the page came: it is in none yet, and not lost."""
     return is_pending(on_side(page, side), prompt_seq)
-
-
-def still_stands(page: PageView, cleared: tuple[int, int]) -> bool:
-    """Whether a superseded page's text still stands in the prompt of a session that we only watch: it was
-    superseded after ``cleared``, (seq, turn) of the last compaction.
-    """
-    if page.primary.reason:
-        return page.primary.reason == "left" and page.primary.since_turn > cleared[1]
-    return page.created_seq > cleared[0]  # superseded before any prompt took it up
 
 
 def _short(title: str) -> str:

@@ -66,7 +66,7 @@ from memory.store.rows import (
     TurnRow,
 )
 from memory.store.runs import fault_pages, ledger_runs
-from memory.store.views import is_pending
+from memory.store.views import is_pending, still_stands
 
 __all__ = [
     "ActRow",
@@ -128,6 +128,7 @@ __all__ = [
     "residency_at",
     "revoke_token",
     "session_row",
+    "still_stands",
     "trace_lines",
     "turns",
     "use_sign_in_link",

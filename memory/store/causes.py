@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from memory.core.types import FaultKind
 from memory.safe import one_line
 
 Data = dict[str, Any]
@@ -174,14 +175,7 @@ def _rejected(data: Data) -> str:
     return _and("event not applied", str(data.get("why") or ""))
 
 
-_FAULTS = {
-    "refetch",
-    "duplicate_tool",
-    "pinned_invariant_miss",
-    "post_compaction_bootstrap",
-    "silent_recall",
-    "flush_miss",
-}
+_FAULTS = frozenset(kind.value for kind in FaultKind)
 _SENTENCES: dict[str, Callable[[Data], str]] = {
     "refetch": _refetch,
     "duplicate_tool": _duplicate,

@@ -9,13 +9,13 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from memory.core.outcomes import PageView
-from memory.core.types import ChangeReason, Mode, PageStatus
+from memory.core.types import Mode
 from memory.models import Event, LedgerEntry, Page, Session, Turn
 from memory.safe import display, one_line
 from memory.store.append import chunks, session_pk
 from memory.store.pack import unpack_json
 from memory.store.rows import Entry
-from memory.store.views import is_pending, load_page_view, load_session_view
+from memory.store.views import is_pending, load_page_view, load_session_view, still_stands
 
 MAX_TEXT: Final = 20_000  # characters of one entry; the whole text is the page's
 _KINDS: Final = (
@@ -195,15 +195,6 @@ class _Builder:
         return 0, -1
 
 
-def _still_stands(page: PageView, cleared: tuple[int, int]) -> bool:
-    """Whether a superseded page's old text still stands in the prompt of a session that we only watch."""
-    if page.status is not PageStatus.SUPERSEDED:
-        return False
-    if page.primary.reason == ChangeReason.LEFT:
-        return page.primary.since_turn > cleared[1]
-    return not page.primary.reason and page.created_seq > cleared[0]  # superseded before it was in a prompt
-
-
 def _finish(
     entry: dict[str, Any], page: PageView | None, prompt_seq: int, cleared: tuple[int, int] | None
 ) -> Entry:
@@ -211,7 +202,7 @@ def _finish(
         entry["older"] = entry["kind"] == "tool_result" and page.text_seq > entry["seq"]
         if cleared is not None:
             after = entry["seq"] > cleared[0]
-            entry["stale"] = after if entry["older"] else _still_stands(page, cleared)
+            entry["stale"] = after if entry["older"] else still_stands(page, cleared)
         entry["title"] = entry.get("title") or page.title or page.page_id
         entry["fidelity"] = page.primary.fidelity.label
         entry["pending"] = is_pending(page.primary, prompt_seq)

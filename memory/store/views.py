@@ -11,7 +11,7 @@ from enum import Enum
 from typing import Any, Final, TypeVar
 
 from memory.core.outcomes import PageView, SessionView, SideView
-from memory.core.types import Fidelity
+from memory.core.types import ChangeReason, Fidelity, PageStatus
 from memory.safe import one_line
 
 MAX_TITLE: Final = 1_000  # characters
@@ -48,6 +48,17 @@ def is_pending(side: SideView, prompt_seq: int) -> bool:
     of the newest prompt: a page's row is not written again when a prompt passes it by.
     """
     return side.fidelity is Fidelity.ABSENT and side.pending_seq > prompt_seq
+
+
+def still_stands(page: PageView, cleared: tuple[int, int]) -> bool:
+    """Whether a superseded page's old text still stands in the prompt of a session that we only watch: it was
+    superseded after ``cleared``, (seq, turn) of the last compaction or reset.
+    """
+    if page.status != PageStatus.SUPERSEDED:
+        return False
+    if page.primary.reason == ChangeReason.LEFT:
+        return page.primary.since_turn > cleared[1]
+    return not page.primary.reason and page.created_seq > cleared[0]  # superseded before it was in a prompt
 
 
 def _load(cls: type[_T], text: str) -> _T:
