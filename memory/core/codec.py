@@ -8,20 +8,14 @@ their default left out, so one body has one form of bytes. Texts are passed on, 
 from __future__ import annotations
 
 import json
-import math
-import re
-from collections.abc import Callable
-from dataclasses import MISSING, fields
 from enum import StrEnum
-from typing import Any, cast
+from typing import Any
 
 from memory.core import events as ev
+from memory.core import forms
 from memory.core.errors import EventError
 from memory.core.types import (
     DEGRADATION_PATH,
-    MAX_LIST,
-    MAX_PAGE_ID,
-    MAX_TITLE,
     MAX_TOKENS,
     BoundaryKind,
     Fidelity,
@@ -32,170 +26,16 @@ from memory.core.types import (
     ToolKind,
 )
 
-#: Characters of a free string (reason, rule, evidence, signature); page texts are not bound by it.
-MAX_STRING = 100_000
-MAX_RESOURCE = 8_192  # characters of one resource name
-MAX_MAP = 1_000  # entries of a map of counts
-MAX_DEPTH = 64  # of free JSON (settings, values, notes)
-MAX_COUNT = 10**15  # of any count
-MAX_UTILITY = 1e12  # of base_utility and recompute_cost
-
-_BAD_ID = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
-LABELS: dict[str, Fidelity] = {f.label: f for f in Fidelity}
-
-Check = Callable[[Any, str], Any]
-
-
-def _fail(where: str, why: str) -> Any:
-    raise EventError(where, why)
-
-
-# --- checks: each takes a JSON value and where it stands, gives the value to keep or raises EventError ---
-
-
-def _id(value: Any, where: str) -> str:
-    if type(value) is not str:
-        _fail(where, "must be a string")
-    if not value:
-        _fail(where, "is empty")
-    if len(value) > MAX_PAGE_ID:
-        _fail(where, f"is longer than {MAX_PAGE_ID} characters")
-    if _BAD_ID.search(value):
-        _fail(where, "holds a control character or half a surrogate pair")
-    return cast(str, value)
-
-
-def _string(value: Any, where: str) -> str:
-    if type(value) is not str:
-        _fail(where, "must be a string")
-    if len(value) > MAX_STRING:
-        _fail(where, f"is longer than {MAX_STRING} characters")
-    return cast(str, value)
-
-
-def _filled(value: Any, where: str) -> str:
-    return _string(value, where) or cast(str, _fail(where, "is empty"))
-
-
-def _title(value: Any, where: str) -> str:
-    if len(_string(value, where)) > MAX_TITLE:
-        _fail(where, f"is longer than {MAX_TITLE} characters")
-    return cast(str, value)
-
-
-def _bool(value: Any, where: str) -> bool:
-    return value if type(value) is bool else cast(bool, _fail(where, "must be true or false"))
-
-
-def _count(value: Any, where: str) -> int:
-    if type(value) is not int:
-        _fail(where, "must be a whole number")
-    if not 0 <= value <= MAX_COUNT:
-        _fail(where, f"must be from 0 to {MAX_COUNT}")
-    return cast(int, value)
-
-
-def _worth(value: Any, where: str) -> float:
-    if type(value) is not float and type(value) is not int:
-        _fail(where, "must be a number")
-    if not (math.isfinite(value) if type(value) is float else abs(value) <= MAX_UTILITY):
-        _fail(where, "must be finite")
-    if not 0 <= value <= MAX_UTILITY:
-        _fail(where, f"must be from 0 to {MAX_UTILITY:g}")
-    return float(value)
-
-
-def _fidelity(value: Any, where: str) -> Fidelity:
-    found = LABELS.get(value) if type(value) is str else None
-    return found if found is not None else _fail(where, f"must be one of {', '.join(LABELS)}")
-
-
-def _present(value: Any, where: str) -> Fidelity:
-    found = _fidelity(value, where)
-    return found if found else _fail(where, "must be above absent")
-
-
-def _enum(cls: type[StrEnum]) -> Check:
-    members = {m.value: m for m in cls}
-
-    def check(value: Any, where: str) -> Any:
-        found = members.get(value) if type(value) is str else None
-        return found if found is not None else _fail(where, f"must be one of {', '.join(members)}")
-
-    return check
-
-
-def _words(*words: str) -> Check:
-    def check(value: Any, where: str) -> Any:
-        return (
-            value
-            if type(value) is str and value in words
-            else _fail(where, f"must be one of {', '.join(words)}")
-        )
-
-    return check
-
-
-def _optional(inner: Check) -> Check:
-    def check(value: Any, where: str) -> Any:
-        return None if value is None else inner(value, where)
-
-    return check
-
-
-def _list(inner: Check, minimum: int = 0) -> Check:
-    def check(value: Any, where: str) -> tuple[Any, ...]:
-        if type(value) is not list and type(value) is not tuple:
-            _fail(where, "must be a list")
-        if len(value) > MAX_LIST:
-            _fail(where, f"has more than {MAX_LIST} entries")
-        if len(value) < minimum:
-            _fail(where, "is empty")
-        return tuple([inner(entry, f"{where}[{i}]") for i, entry in enumerate(value)])
-
-    return check
-
-
-def _resource(value: Any, where: str) -> str:
-    if len(_filled(value, where)) > MAX_RESOURCE:
-        _fail(where, f"is longer than {MAX_RESOURCE} characters")
-    return cast(str, value)
-
-
-def _object(value: Any, where: str) -> dict[str, Any]:
-    if type(value) is not dict:
-        _fail(where, "must be an object")
-    for key in value:
-        if type(key) is not str:
-            _fail(where, "has a key that is no string")
-    return cast(dict[str, Any], value)
-
-
-def _counts(value: Any, where: str) -> dict[str, int]:
-    if len(_object(value, where)) > MAX_MAP:
-        _fail(where, f"has more than {MAX_MAP} entries")
-    return {_string(key, where): _count(count, f"{where}.{key[:80]}") for key, count in value.items()}
-
-
-def _json(value: Any, where: str, depth: int = 0) -> Any:
-    kind = type(value)
-    if value is None or kind is str or kind is bool or kind is int:
-        return value
-    if kind is float:
-        return value if math.isfinite(value) else _fail(where, "must be finite")
-    if depth >= MAX_DEPTH:
-        _fail(where, f"is nested deeper than {MAX_DEPTH}")
-    if kind is list:
-        for entry in value:
-            _json(entry, where, depth + 1)
-        return value
-    for entry in _object(value, where).values():
-        _json(entry, where, depth + 1)
-    return value
-
-
-def _json_object(value: Any, where: str) -> Any:
-    return _json(_object(value, where), where)
+Check = forms.Check
+LABELS = forms.LABELS
+_fail, _Form = forms.fail, forms.Form
+_id, _string, _filled, _title, _bool = (
+    forms.identifier, forms.string, forms.filled, forms.title, forms.boolean,
+)  # fmt: skip
+_count, _worth, _fidelity, _present = forms.count, forms.worth, forms.fidelity, forms.present
+_enum, _words, _optional, _list = forms.enum_of, forms.one_of, forms.optional, forms.list_of
+_resource, _object, _counts = forms.resource, forms.an_object, forms.counts
+_json, _json_object = forms.json_value, forms.json_object
 
 
 def _representation(value: Any, where: str) -> ev.Representation:
@@ -234,43 +74,7 @@ def check_path(page_type: PageType, reps: dict[Fidelity, ev.Representation], whe
             _fail(f"{where}.{fidelity.label}", f"is not on the path of {page_type.value}")
 
 
-# --- one table a class: field → check; requiredness and defaults come from the dataclass ---
-
-
-class _Form:
-    """How one dataclass is read: its checks, its required fields, its defaults."""
-
-    __slots__ = ("checks", "cls", "defaults", "name", "required")
-
-    def __init__(self, cls: type, checks: dict[str, Check]) -> None:
-        self.cls, self.checks = cls, checks
-        self.name = getattr(cls, "KIND", cls.__name__)
-        bare = [f for f in fields(cls) if f.default is MISSING and f.default_factory is MISSING]
-        self.required = tuple(f.name for f in bare)
-        self.defaults: dict[str, Any] = {}
-        for f in fields(cls):
-            if f.default is not MISSING:
-                self.defaults[f.name] = f.default
-            elif f.default_factory is not MISSING:
-                self.defaults[f.name] = f.default_factory()
-        assert {f.name for f in fields(cls)} == set(checks), cls
-
-    def read(self, value: dict[str, Any], prefix: str = "") -> Any:
-        checks = self.checks
-        kept = {}
-        for key, entry in value.items():
-            check = checks.get(key)
-            if check is None:
-                _fail(f"{prefix}{str(key)[:80]}", f"is not a field of {self.name}")
-            kept[key] = cast(Check, check)(entry, prefix + key)
-        missing = [key for key in self.required if key not in kept]
-        if missing:
-            more = ", ".join(missing[1:])
-            _fail(prefix + missing[0], f"is missing, and so is: {more}" if more else "is missing")
-        return self.cls(**kept)
-
-    def nested(self, value: Any, where: str) -> Any:
-        return self.read(_object(value, where), where + ".")
+# --- one table a class: field → check ---
 
 
 _PROVENANCE = _Form(
@@ -371,8 +175,8 @@ _CHECKS: dict[type, dict[str, Check]] = {
     ev.SessionEnded: {"reason": _string},
     ev.Noted: {"what": _string, "data": _json_object},
 }  # fmt: skip
-_FORMS: dict[str, _Form] = {cls.KIND: _Form(cls, checks) for cls, checks in _CHECKS.items()}  # type: ignore[attr-defined]
-_BY_CLASS: dict[type, _Form] = {f.cls: f for f in (*_FORMS.values(), _PROVENANCE, _PAGE, _UPDATE)}
+_FORMS: dict[str, forms.Form] = {cls.KIND: _Form(cls, checks) for cls, checks in _CHECKS.items()}  # type: ignore[attr-defined]
+_BY_CLASS: dict[type, forms.Form] = {f.cls: f for f in (*_FORMS.values(), _PROVENANCE, _PAGE, _UPDATE)}
 assert set(_FORMS) == set(ev.KINDS)
 
 
