@@ -3,7 +3,7 @@
 from memory.core.codec import body_to_json, canonical, decode_body, encode_body
 from memory.core.dryrun import DryRun, dry_run
 from memory.core.engine import new_state, reject, step, touched, trace_head
-from memory.core.errors import CoreError, EventError, TraceError, WorkloadError
+from memory.core.errors import CoreError, EventError, LogError, TraceError, WorkloadError
 from memory.core.events import KINDS, Body, Event
 from memory.core.outcomes import Outcome, PageView, SessionView, SideTotals, SideView
 from memory.core.policies import POLICIES, Policy, find_policy
@@ -11,6 +11,7 @@ from memory.core.snapshot import clone, dump_state, load_state
 from memory.core.state import State
 from memory.core.trace import ENGINE_VERSION
 from memory.core.views import page_ids, page_label, page_view, session_view
+from memory.core.workloads import Workload, read_workload, workload_events
 
 __all__ = [
     "ENGINE_VERSION",
@@ -21,6 +22,7 @@ __all__ = [
     "DryRun",
     "Event",
     "EventError",
+    "LogError",
     "Outcome",
     "PageView",
     "Policy",
@@ -29,6 +31,7 @@ __all__ = [
     "SideView",
     "State",
     "TraceError",
+    "Workload",
     "WorkloadError",
     "body_to_json",
     "canonical",
@@ -43,9 +46,11 @@ __all__ = [
     "page_ids",
     "page_label",
     "page_view",
+    "read_workload",
     "reject",
     "session_view",
     "step",
     "touched",
     "trace_head",
+    "workload_events",
 ]

@@ -19,9 +19,36 @@ class EventError(CoreError):
         self.why = why
 
 
+class PolicyError(CoreError):
+    """A declared policy was refused: ``source``, ``field`` and ``why``."""
+
+    def __init__(self, source: str, field: str, why: str) -> None:
+        super().__init__(f"{source}: {field}: {why}")
+        self.source, self.field, self.why = source, field, why
+
+
 class WorkloadError(CoreError):
-    """A workload file was refused; the message names file, turn and field. Nothing was run."""
+    """A workload file was refused: ``source``, ``turn`` (counted from 0, ``None`` outside the turns),
+    ``field`` (dotted path) and ``why``. Nothing was run.
+    """
+
+    def __init__(self, source: str, turn: int | None, field: str, why: str) -> None:
+        place = source if turn is None else f"{source}: turn {turn}"
+        super().__init__(f"{place}: {field}: {why}")
+        self.source, self.turn, self.field, self.why = source, turn, field, why
+
+
+class LogError(CoreError):
+    """An event log's file was refused: ``source``, ``line`` (from 1), ``field``, ``why``. Nothing was run."""
+
+    def __init__(self, source: str, line: int, field: str, why: str) -> None:
+        super().__init__(f"{source}: line {line}: {field}: {why}")
+        self.source, self.line, self.field, self.why = source, line, field, why
 
 
 class TraceError(CoreError):
-    """A trace does not verify; the message says at which turn and what differs."""
+    """A trace does not verify: ``turn`` at which it differs (0: the head), and ``what`` differs."""
+
+    def __init__(self, turn: int, what: str) -> None:
+        super().__init__(f"{f'turn {turn}' if turn else 'head'}: {what}")
+        self.turn, self.what = turn, what

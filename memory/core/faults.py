@@ -31,7 +31,8 @@ def fault(
     """Count a fault and say so."""
     kept = _fault_data(kind, insufficient, exact, data)
     _count_fault(side, kind, page, insufficient, exact, 1)
-    side.log[where].append({"page_id": None if page is None else page.page_id, **kept})
+    page_id = data.get("expected") if page is None else page.page_id
+    side.log[where].append({"page_id": page_id, **kept})
     return outcome(state, side, "fault", page, **kept)
 
 
@@ -296,10 +297,17 @@ def verdict_fault(verdict: Verdict, resident: str, *, amends: bool) -> dict[str,
 
 
 def judge_repeat(
-    state: State, side: SideState, body: ToolCalled, page: Page | None, *, caused_by_drop: bool = False
+    state: State,
+    side: SideState,
+    body: ToolCalled,
+    page: Page | None,
+    *,
+    expected: str | None = None,
+    caused_by_drop: bool = False,
 ) -> list[Outcome]:
     """Judge a call whose signature occurred before; ``page``: the signature's latest result, if known.
 
+    ``expected``: the id of that page where it is not in the table yet: absent, so the repeat is a duplicate.
     ``caused_by_drop``: an alert is marked and not counted, for this side would not have made the call.
     """
     call = {"call_id": body.call_id, "signature": body.signature}
@@ -308,10 +316,10 @@ def judge_repeat(
         side.totals.refreshes += 1
         side.log["refreshes"].append({**call, "why": why, "page_id": None if page is None else page.page_id})
         return [outcome(state, side, "refresh", page, **call, why=why)]
-    if page is None or page.status is PageStatus.RETIRED:
+    if expected is None and (page is None or page.status is PageStatus.RETIRED):
         return []
-    resident = LABEL[side.fidelity[page.order]]
-    if holds(side, page):
+    resident = LABEL[0 if page is None else side.fidelity[page.order]]
+    if page is not None and holds(side, page):
         data = {**call, "exact": body.exact, "caused_by_drop": caused_by_drop, "resident": resident}
         if not caused_by_drop and body.exact:
             side.totals.alerts += 1
@@ -319,7 +327,7 @@ def judge_repeat(
             side.totals.alerts_inferred += 1
         side.log["alerts"].append({**data, "page_id": page.page_id})
         return [outcome(state, side, "alert", page, **data)]
-    if body.exact:
+    if body.exact and page is not None:
         side.totals.reread_tokens += page.tokens[Fidelity.FULL]
     return [
         fault(
@@ -335,7 +343,8 @@ def judge_repeat(
             rule="signature",
             evidence=body.signature,
             call_id=body.call_id,
-            cause=cause_json(cause_of(state, side, page)),
+            cause=None if page is None else cause_json(cause_of(state, side, page)),
+            **({} if expected is None else {"expected": expected}),
         )
     ]
 

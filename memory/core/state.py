@@ -248,7 +248,8 @@ class State:
         self.primary: SideState | None = None
         self.shadow: SideState | None = None
         self.calls: dict[str, tuple[str, int]] = {}  # call id → signature key, turn; until it returns
-        self.history: dict[str, int] = {}  # signature key → order of its latest result page, -1: none known
+        # signature key → order of its latest result page, -1: none known; the id of a page that is to come
+        self.history: dict[str, int | str] = {}
         self.acts: dict[int, Act] = {}  # by seq
         self.due: list[int] = []  # acts whose receipt is due
         self.boundaries = 0

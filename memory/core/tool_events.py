@@ -7,9 +7,10 @@ import hashlib
 from memory.core import events as ev
 from memory.core.acts import Refused
 from memory.core.faults import judge_recall, judge_repeat, was_dropped
-from memory.core.handling import known_page, need_turn, tell
+from memory.core.handling import need_turn, tell
 from memory.core.outcomes import Outcome
 from memory.core.page_events import leave_table
+from memory.core.pages import Page
 from memory.core.state import State
 from memory.core.types import PageStatus, Side, ToolKind
 
@@ -29,11 +30,10 @@ def tool_called(state: State, body: ev.ToolCalled, actor: str) -> list[Outcome]:
     key = _key(body.signature)
     found: list[Outcome] = []
     if key in state.history:
-        order = state.history[key]
-        page = state.table.pages[order] if order >= 0 else None
+        page, expected = _latest_result(state, key)
         dropped = False
         for side in state.sides():
-            told = judge_repeat(state, side, body, page, caused_by_drop=dropped)
+            told = judge_repeat(state, side, body, page, expected=expected, caused_by_drop=dropped)
             found += told
             if side.side is Side.PRIMARY and page is not None:
                 dropped = was_dropped(side, page.order) and any(o.kind == "fault" for o in told)
@@ -47,13 +47,23 @@ def tool_called(state: State, body: ev.ToolCalled, actor: str) -> list[Outcome]:
     return found
 
 
+def _latest_result(state: State, key: str) -> tuple[Page | None, str | None]:
+    """The page of the signature's latest result, if it has one; or the id of one that is still to come."""
+    found = state.history[key]
+    if isinstance(found, int):
+        return (state.table.pages[found] if found >= 0 else None), None
+    page = state.page(found)
+    return page, None if page is not None else found
+
+
 def tool_returned(state: State, body: ev.ToolReturned, actor: str) -> list[Outcome]:
-    page = None if body.page_id is None else known_page(state, body.page_id)
+    """The result's page may enter the table later; until then it is absent."""
+    page = None if body.page_id is None else state.page(body.page_id)
     call = state.calls.pop(body.call_id, None)
     if call is None:
         return [tell(state, page, "session", unpaired=body.call_id)]
-    if page is not None:
-        state.history[call[0]] = page.order
+    if body.page_id is not None:
+        state.history[call[0]] = body.page_id if page is None else page.order
     return []
 
 
