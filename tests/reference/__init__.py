@@ -1,8 +1,9 @@
 """A second implementation of the ClawVM model: slow, obvious, and written from the specification alone.
 
-What it is for: `memory.core` is fast because it remembers much from one turn to the next. Nothing here remembers
-anything that could be computed again from the workload, so where both give the same answer, turn by turn, the
-memory of the fast one is right. It imports nothing from `memory`, and its author had not read `memory/core/`.
+What it is for: `memory.core` is fast because it remembers much from one turn to the next. Nothing here
+remembers anything that could be computed again from the workload, so where both give the same answer, turn by
+turn, the memory of the fast one is right. The model imports nothing from `memory` (only compare.py does, to
+run the other side), and its author had not read `memory/core/`.
 
     workloads.py  pages, fidelities and turns as plain dataclasses, read from a *valid* workload
     policies.py   the table of policies, as data
@@ -19,6 +20,6 @@ Run the bounded comparison with the other tests (`pytest tests/core/test_referen
 
     python -m tests.reference.mass --turns 100000 [--seed N] [--policies clawvm,lru]
 
-It prints turns and workloads by policy, and the first difference with its workload, made as small as is cheap;
-exit status 1 if there is one.
+It prints turns by policy, or the first difference with its workload, made as small as is cheap; exit status 1
+if there is one.
 """

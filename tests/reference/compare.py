@@ -56,7 +56,7 @@ def all_differences(
 
 
 def seen(line: dict[str, Any], before: dict[str, str], explicit: set[str]) -> dict[str, Any]:
-    """The engine's record in comparable form. `before`: fidelities so far, moved on by this record's changes."""
+    """The engine's record in comparable form. `before`: fidelities so far, moved on by its changes."""
     for page_id, label, _reason in line["changes"]:
         before[page_id] = label
     out = {name: line[name] for name in SAME_NAME}
@@ -68,12 +68,20 @@ def seen(line: dict[str, Any], before: dict[str, str], explicit: set[str]) -> di
     out["alerts"] = [alert["page_id"] for alert in line["alerts"]]
     out["refreshes"] = [refresh.get("page_id") for refresh in line["refreshes"]]
     out["page_ins"] = sorted((p, start, to, tokens) for p, start, to, tokens, _exact in line["page_ins"])
-    out["hits"] = sorted((page_id, level) for page_id, level, _exact in line["hits"])
-    moves = [(m["update_id"], m["page_id"], m["phase"], m.get("reason")) for m in line["journal"]]
+    met = {(page_id, level) for page_id, level, _exact in line["hits"]}
+    out["hits"] = sorted(met | {(page_id, to) for page_id, _start, to, _tokens in out["page_ins"]})
+    moves = [(m["update_id"], m["page_id"], m["phase"], why(m)) for m in line["journal"]]
+    rejected = {move[0] for move in moves if move[2] == "rejected"}
+    moves = [move for move in moves if move[2] != "validated" or move[0] not in rejected]  # not told apart
     out["journal"] = [move for move in moves if move[0] in explicit]
     out["implied"] = Counter(move[2] for move in moves if move[0] not in explicit)
     out["prefix_tokens"] = line.get("prefix_tokens")
     return out
+
+
+def why(move: dict[str, Any]) -> str | None:
+    """The spec gives reasons to rejections; what else the engine says beside a move is not compared."""
+    return move["reason"] if move["phase"] == "rejected" else None
 
 
 def meant(record: Record) -> dict[str, Any]:
@@ -106,7 +114,7 @@ def in_groups(faults: list[tuple[str, str | None, str]]) -> list[tuple[str, str 
 def minimised(
     workload: dict[str, Any], still_fails: Callable[[dict[str, Any]], bool], tries: int = 3000
 ) -> dict[str, Any]:
-    """Leaves out turns, parts of turns, and pages while the difference stays. A workload that is refused is no difference."""
+    """Leaves out turns, parts of turns, and pages while the difference stays."""
     left = tries
     smaller = True
     while smaller and left > 0:
@@ -142,7 +150,7 @@ def without_something(workload: dict[str, Any]) -> Iterator[dict[str, Any]]:
         for name in ("scope", "pin", "min_fidelity", "base_utility", "recompute_cost", "created"):
             if name in page:
                 less = {key: kept for key, kept in page.items() if key != name}
-                yield {**workload, "pages": pages[:index] + [less] + pages[index + 1 :]}
+                yield {**workload, "pages": [*pages[:index], less, *pages[index + 1 :]]}
     for name in ("multi_session", "grants"):
         if name in workload:
             yield {key: kept for key, kept in workload.items() if key != name}
@@ -150,7 +158,7 @@ def without_something(workload: dict[str, Any]) -> Iterator[dict[str, Any]]:
 
 def replaced(workload: dict[str, Any], index: int, turn: dict[str, Any]) -> dict[str, Any]:
     turns = workload["turns"]
-    return {**workload, "turns": turns[:index] + [turn] + turns[index + 1 :]}
+    return {**workload, "turns": [*turns[:index], turn, *turns[index + 1 :]]}
 
 
 def without_page(turn: dict[str, Any], page_id: str) -> dict[str, Any]:

@@ -10,7 +10,11 @@ from .workloads import ABSENT, POINTER, Page
 
 @dataclass
 class Verdicts:
-    """`faults`: (kind, page id or None, class). `page_ins`: (page id, from, demanded, tokens). `hits`: (page id, level)."""
+    """What one turn shows.
+
+    `faults`: (kind, page id or None, class); `page_ins`: (page id, from, demanded, tokens); `hits`: (page id,
+    level).
+    """
 
     faults: list[tuple[str, str | None, str]] = field(default_factory=list)
     alerts: list[str] = field(default_factory=list)
@@ -32,7 +36,7 @@ def judge(
     required_too_big: bool,
     floor_too_big: bool,
 ) -> Verdicts:
-    """`standing`: fidelity of every page in this prompt. `earlier_calls`: all calls of the turns before, in order."""
+    """`standing`: fidelity of every page in this prompt. `earlier_calls`: those of the turns before."""
     out = Verdicts()
     by_required = "insufficient" if required_too_big else "policy"
     by_floor = "insufficient" if floor_too_big else "policy"

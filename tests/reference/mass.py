@@ -1,4 +1,4 @@
-"""`python -m tests.reference.mass --turns 100000 [--seed N] [--policies a,b]`: see the package's docstring."""
+"""`python -m tests.reference.mass --turns 100000 [--seed N] [--policies a,b]`: see the package's text."""
 
 from __future__ import annotations
 
@@ -47,9 +47,7 @@ def main(arguments: list[str] | None = None) -> int:
                     return 1
                 differing[name] += bool(found)
     seconds = time.perf_counter() - started
-    print(
-        f"{sum(turns.values())} turns of {workloads} workloads compared in {seconds:.0f} s, seed {options.seed}"
-    )
+    print(f"{sum(turns.values())} turns of {workloads} workloads in {seconds:.0f} s, seed {options.seed}")
     for name in names:
         print(f"  {name:20} {turns[name]:9} turns, {differing[name]} runs that differ")
     return 1 if any(differing.values()) else 0

@@ -1,12 +1,12 @@
-"""`run(workload, policy, budget)`: one turn after the other, as replay.md orders it, and the metrics of the whole."""
+"""`run(workload, policy, budget)`: turn by turn, as replay.md orders it, and the metrics."""
 
 from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass, field
 
-from . import policies, selection
-from .judging import Verdicts, judge
+from . import policies, selection, steady
+from .judging import judge
 from .policies import Policy
 from .selection import Selection
 from .workloads import ABSENT, FULL, Page, boundaries_of, demands_of, table_of
@@ -56,6 +56,7 @@ def run(workload: dict, policy: str | dict, budget: int) -> Result:
     journal = Journal()
     calls_so_far: list[dict] = []
     previous: dict[str, int] = {}  # fidelity of the pages of the table at the prompt before
+    demanded_before: dict[str, int] = {}  # levels demanded in the turn before, declared or observed
 
     for index, turn in enumerate(turns):
         journal.moves = []
@@ -83,8 +84,16 @@ def run(workload: dict, policy: str | dict, budget: int) -> Result:
         # 3. Assemble.
         declared = selection.demanded_levels(table, demands_of(turn, "demands"))
         observed = selection.demanded_levels(table, demands_of(turn, "observed"))
-        future = {page.page_id: future_turns(page.page_id, turns, index) for page in table}
-        chosen_now = selection.select(table, chosen, page_budget, declared, after_loss, future)
+        if chosen.steady:
+            for page in table:
+                if page.page_id not in previous:  # an arrival
+                    page.recency = page.recency + 1
+            chosen_now = steady.select(
+                table, chosen, page_budget, declared, after_loss, previous, demanded_before
+            )
+        else:
+            future = {page.page_id: future_turns(page.page_id, turns, index) for page in table}
+            chosen_now = selection.select(table, chosen, page_budget, declared, after_loss, future)
         standing = chosen_now.fidelity
 
         # 2, settled: what a compaction or prune destroyed.
@@ -141,6 +150,9 @@ def run(workload: dict, policy: str | dict, budget: int) -> Result:
             )
         )
         previous = standing
+        demanded_before = selection.demanded_levels(
+            table, demands_of(turn, "demands") + demands_of(turn, "observed")
+        )
     result.metrics = measure(result)
     return result
 
@@ -178,7 +190,7 @@ def changes_of(table: list[Page], previous: dict[str, int], chosen: Selection) -
 
 
 def moved(table: list[Page], previous: dict[str, int], standing: dict[str, int]) -> int:
-    """Tokens that changed fidelity, of pages that were in the table at the prompt before: the larger side of each."""
+    """Tokens that changed fidelity, of pages that were in the table before too: the larger side of each."""
     total = 0
     for page in table:
         if page.page_id in previous and previous[page.page_id] != standing[page.page_id]:

@@ -26,6 +26,9 @@ class Policy:
     future_weight: float = 0.0
     steady: bool = False  # selected by steady.py, the policy `clawweb`
     high_water_percent: int = 100
+    low_water_percent: int = 80
+    refill_percent: int = 30
+    raise_above: float = 1.5
 
 
 _ALL = {
@@ -62,6 +65,16 @@ TABLE = {
     "lru": Policy("lru", **_ALL, recency_weight=1.0),
     "clawvm": Policy("clawvm", **_ALL, **_CLAWVM),
     "oracle": Policy("oracle", **_ALL, **_CLAWVM, future_weight=2.2),
+    "clawweb": Policy(  # from docs/model.md
+        "clawweb",
+        **_ALL,
+        steady=True,
+        base_weight=0.02,
+        recompute_weight=0.01,
+        recency_weight=1.0,
+        hard_weight=2.0,
+        soft_weight=0.6,
+    ),
 }
 
 

@@ -1,4 +1,4 @@
-"""Section 4: what is required, and which fidelity every page gets. Selection looks at nothing but its arguments."""
+"""Section 4: what is required, and which fidelity every page gets, from nothing but the arguments."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ TYPE_RANK = {"bootstrap": 2, "constraint": 1}
 
 @dataclass
 class Selection:
-    """Fidelity of every page of the table by id, why it stands there, and the required pages that did not fit."""
+    """Fidelity of every page of the table by id, why it stands there, and the required pages left out."""
 
     fidelity: dict[str, int]
     reason: dict[str, str]
@@ -32,7 +32,7 @@ def demanded_levels(pages: list[Page], demands: list[tuple[str, int]]) -> dict[s
 def required_levels(
     pages: list[Page], declared: dict[str, int], after_loss: bool, auto_pins: bool
 ) -> dict[str, int]:
-    """Page id to the level at which the page is required. `after_loss`: first prompt after compaction or reset."""
+    """Page id to the level that is required. `after_loss`: first prompt after a compaction or reset."""
     levels = dict(declared)
     if auto_pins:
         for page in pages:

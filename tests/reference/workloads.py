@@ -25,7 +25,7 @@ def rank(fidelity: str) -> int:
 
 @dataclass
 class Page:
-    """One page of the table. `tokens`: fidelity (as a rank) to its token count; `place`: its place in the table."""
+    """One page of the table. `tokens`: fidelity (as a rank) to tokens; `place`: its place in the table."""
 
     page_id: str
     type: str
@@ -60,7 +60,7 @@ class Page:
         return PATHS[self.type][0] == "pointer"
 
     def must_survive(self) -> bool:
-        """Bootstrap and constraint pages: at their minimum in the first prompt after a compaction or reset."""
+        """Bootstrap and constraint pages: there in the first prompt after a compaction or reset."""
         return self.type in ("bootstrap", "constraint")
 
 

@@ -12,7 +12,7 @@ OPS = ("append", "merge", "set_with_version")
 
 @dataclass
 class Journal:
-    """`staged`: updates that wait for a boundary, in journal order. `moves`: (update id, page id, phase, reason)."""
+    """`staged`: updates that wait, in journal order. `moves`: (update id, page id, phase, reason)."""
 
     staged: list[dict] = field(default_factory=list)
     moves: list[tuple[str | None, str, str, str | None]] = field(default_factory=list)
