@@ -34,6 +34,7 @@ IDS = (
     "a/b#c",
     "0",
     "null",
+    *(f"p{number}" for number in range(120)),  # p10 stands before p2 as text
 )
 STEPS = (1, 1, 1, 2, 2, 3, 5, 8, 10, 10, 20, 37, 100)
 WORTH = (0, 0, 0, 1, 1, 1.0, 2, 0.5, 0.25, 0.1, 3, 7.0, 1e-9, 1e6)
@@ -50,7 +51,7 @@ def maybe(rng: Random, percent: int) -> bool:
 def workload(rng: Random, max_pages: int = 12, max_turns: int = 14) -> dict[str, Any]:
     """A workload as `json.load` would give it."""
     turn_count = rng.randrange(1, max_turns + 1)
-    ids = rng.sample(IDS, rng.randrange(0, min(max_pages, len(IDS)) + 1))
+    ids = rng.sample(IDS, rng.randrange(min(max_pages, len(IDS)) + 1))
     late = rng.choice((0, 20, 60))  # percent of the pages that are created after the first turn
     out: dict[str, Any] = {
         "workload_id": "random",
@@ -62,7 +63,10 @@ def workload(rng: Random, max_pages: int = 12, max_turns: int = 14) -> dict[str,
         out["grants"] = rng.choice((["session"], ["project"], ["session", "project"], []))
     busy = rng.choice((10, 30, 30, 70))  # percent of the parts of a turn that are not empty
     created = {raw["page_id"]: raw.get("created", 0) for raw in out["pages"]}
-    names = iter(range(10**6))
+    prefix = rng.choice(("u", "u", "é", "implied", "implied:", "1"))
+    names = (f"{prefix}{number}" for number in range(10**6))
+    if maybe(rng, 1):
+        turn_count = 0
     out["turns"] = [
         turn(rng, busy, [page_id for page_id in ids if created[page_id] <= index], ids, out["pages"], names)
         for index in range(turn_count)
@@ -113,7 +117,7 @@ def turn(
         out["dirty"] = some(rng, live)
     if live and maybe(rng, busy):
         by_id = {raw["page_id"]: raw for raw in pages}
-        out["writes"] = [write(rng, by_id[page_id], ids, f"u{next(names)}") for page_id in some(rng, live)]
+        out["writes"] = [write(rng, by_id[page_id], ids, next(names)) for page_id in some(rng, live)]
     if live and maybe(rng, busy):
         out["demands"] = [demand(rng, page_id) for page_id in some(rng, live)]
     if live and maybe(rng, busy):

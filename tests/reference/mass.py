@@ -14,7 +14,7 @@ from .compare import differences, minimised
 from .generate import budget, declared_policy, workload
 from .policies import TABLE
 
-SIZES = ((3, 3), (6, 8), (12, 14), (12, 14), (26, 30), (8, 60))
+SIZES = ((3, 3), (6, 8), (12, 14), (12, 14), (26, 30), (8, 60), (70, 25))
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -85,7 +85,7 @@ def select(
         level = page.serving(required[page.page_id])
         if used() + page.cost(level) <= budget:
             fidelity[page.page_id] = level
-            reason[page.page_id] = why_required(page, policy, after_loss)
+            reason[page.page_id] = why_required(page, policy, declared, after_loss)
         else:
             unmet.append(page.page_id)
 
@@ -115,7 +115,10 @@ def select(
     return Selection(fidelity, reason, unmet)
 
 
-def why_required(page: Page, policy: Policy, after_loss: bool) -> str:
+def why_required(page: Page, policy: Policy, declared: dict[str, int], after_loss: bool) -> str:
+    """The order of reasons is docs/model.md's (it gives one for `clawweb` only)."""
+    if declared.get(page.page_id, ABSENT) > page.minimum:
+        return "demanded"
     if policy.auto_pins and page.pin == "hard":
         return "pinned"
     if policy.auto_pins and after_loss and page.must_survive():

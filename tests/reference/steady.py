@@ -1,4 +1,4 @@
-"""The path-dependent policy `clawweb`, written from "The clawweb policy" in docs/model.md; its steps are numbered so.
+"""The path-dependent policy `clawweb`, from docs/model.md, "The clawweb policy"; its steps are numbered so.
 
 A workload has no operator: every representation is usable, and nobody restores.
 """
@@ -27,8 +27,9 @@ def select(
     previous: dict[str, int],
     demanded_before: dict[str, int],
 ) -> Selection:
-    """`previous`: fidelities in the previous prompt, of the pages that were in the table then; the others are arrivals
-    (and their recency has gained its 1 already). `demanded_before`: page id to the highest level of the turn before.
+    """`previous`: fidelities in the previous prompt, of the pages that were in the table then; the others are
+    arrivals (whose recency has gained its 1 already). `demanded_before`: page id to the highest level
+    demanded in the turn before.
     """
     high = budget * policy.high_water_percent // 100
     low = budget * policy.low_water_percent // 100
