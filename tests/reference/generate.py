@@ -209,7 +209,24 @@ def declared_policy(rng: Random) -> dict[str, Any]:
     out.update({name: maybe(rng, 60) for name in switches})
     out.update({name: rng.choice(WEIGHTS) for name in weights})
     out["share_percent"] = rng.choice((0, 1, 33, 78, 99, 100))
+    if maybe(rng, 30):
+        out.update(steady_part(rng))
     return out
+
+
+def steady_part(rng: Random) -> dict[str, Any]:
+    """Marks in the order that docs/model.md asks for. A steady policy has all that `clawweb` has."""
+    refill, low, high = sorted(rng.choice((0, 1, 30, 50, 80, 95, 100)) for _ in range(3))
+    return {
+        "steady": True,
+        "auto_pins": True,
+        "prefetch": True,
+        "upgrades": True,
+        "high_water_percent": high,
+        "low_water_percent": low,
+        "refill_percent": refill,
+        "raise_above": rng.choice((0, 0.5, 1, 1.5, 1.88, 2.4, 10)),
+    }
 
 
 def workloads(max_pages: int = 8, max_turns: int = 8) -> st.SearchStrategy[dict[str, Any]]:
