@@ -10,7 +10,7 @@ import os
 import platform
 import sys
 
-NAMES = ("drain", "imports", "browser", "idle")
+NAMES = ("drain", "imports", "browser", "idle", "core", "policies", "optimum")
 
 
 def main(words: list[str]) -> int:
