@@ -24,6 +24,7 @@ from memory.core.types import (
     Mode,
     PageType,
     Pin,
+    RecallReason,
     Scope,
     ToolKind,
 )
@@ -65,7 +66,7 @@ class Call:
 class RecallEntry:
     query: str
     found: int = 0
-    reason: str | None = None
+    reason: RecallReason | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,7 +201,6 @@ _UPDATE = forms.Form(
         "base_version": forms.count,
     },
 )  # fmt: skip
-_REASONS = ("NO_MATCH", "DENIED", "BACKEND_ERROR")
 _DEMAND = _object_of(Demand, {"page_id": forms.identifier, "fidelity": forms.present}, "page_id", "fidelity")
 _CALL = _object_of(
     Call,
@@ -213,7 +213,7 @@ _CALL = _object_of(
 _RECALL = _object_of(
     RecallEntry,
     {
-        "query": forms.string, "found": forms.count, "reason": forms.optional(forms.one_of(*_REASONS)),
+        "query": forms.string, "found": forms.count, "reason": forms.optional(forms.enum_of(RecallReason)),
     },
     "query",
 )  # fmt: skip
@@ -332,7 +332,7 @@ def _started(workload: Workload, policy: Policy, budget: int) -> ev.SessionStart
     }
     declared: dict[str, Any] = {}
     if POLICIES.get(policy.name) != policy:
-        declared["policies"] = {policy.name: policy}
+        declared["policies"] = (policy,)
     return ev.SessionStarted(
         HARNESS, Mode.ENFORCED, policy=policy.name, budget=budget, settings=settings, **declared
     )

@@ -1,0 +1,150 @@
+"""Replay: one log in, one trace and its metrics out; and the check that a trace is as it was written."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from typing import Any
+
+from memory.core import codec, engine
+from memory.core import events as ev
+from memory.core.errors import CoreError
+from memory.core.oracle import LookAhead, tell_future
+from memory.core.outcomes import Outcome
+from memory.core.policies import POLICIES, Policy
+from memory.core.state import SideState, State
+from memory.core.trace import close_turn
+from memory.core.types import Mode, Side
+from memory.core.workloads import HARNESS, Workload, workload_events
+
+
+@dataclass(frozen=True, slots=True)
+class Replay:
+    """``trace``: its lines, head first, no newlines. ``metrics``: plain JSON values, see docs/replay.md."""
+
+    trace: tuple[bytes, ...]
+    metrics: dict[str, Any]
+
+    def trace_bytes(self) -> bytes:
+        """The trace as its file holds it: every line ends in a newline."""
+        return b"".join(line + b"\n" for line in self.trace)
+
+
+def replay_workload(workload: Workload, policy: Policy, budget: int) -> Replay:
+    """Run a workload under a policy with ``budget`` tokens for pages."""
+    found = replay(workload_events(workload, policy, budget))
+    if found.metrics["rejected_events"]:  # what the reader lets pass, the engine takes
+        raise CoreError(f"workload {workload.workload_id!r}: the engine rejected an event of it")
+    return replace(found, metrics={"workload_id": workload.workload_id, **found.metrics})
+
+
+def replay(events: Iterable[ev.Event], policy: Policy | None = None, budget: int | None = None) -> Replay:
+    """Run a log from its start, as it is or under another policy or budget (tokens for pages).
+
+    An enforced log runs under the asked policy. In a log of a session that was only read the asked policy is
+    the shadow's, which gets ``budget`` tokens; trace and metrics are then that side's. Changes of policy or
+    budget within the log give way to what is asked. Raises ``CoreError`` for a log that starts no session.
+    """
+    log = _asked(list(events), policy, budget)
+    state = engine.new_state(replaying=True)
+    ahead = LookAhead(log)
+    records: dict[Side, list[bytes]] = {side: [] for side in Side}
+    for event in log:
+        if isinstance(event.body, ev.PromptRequested | ev.PromptObserved):
+            tell_future(state, ahead, event.seq)
+        told = engine.step(state, event)
+        if event.seq == 1 and not state.started:
+            raise CoreError(str(told[0].data["why"]))
+        _keep_records(told, records)
+    if state.primary is None:
+        raise CoreError("the log starts no session")
+    _keep_records(close_turn(state, final=True), records)
+    side = state.primary if state.shadow is None or state.mode is Mode.ENFORCED else state.shadow
+    trace = (state.head, *records[side.side])
+    return Replay(trace, _metrics(state, side, trace))
+
+
+def _keep_records(told: list[Outcome], records: dict[Side, list[bytes]]) -> None:
+    for outcome in told:
+        if outcome.kind == "turn":
+            records[outcome.side].append(outcome.data["record"].encode("ascii"))
+
+
+def _asked(log: list[ev.Event], policy: Policy | None, budget: int | None) -> list[ev.Event]:
+    """The log with what was asked for in place of what it says."""
+    if not log or not isinstance(log[0].body, ev.SessionStarted):
+        raise CoreError("the log does not begin with session_started")
+    if policy is None and budget is None:
+        return log
+    started = log[0].body
+    enforced = started.mode is Mode.ENFORCED
+    changes: dict[str, Any] = {}
+    if policy is not None:
+        changes["policy" if enforced else "shadow_policy"] = policy.name
+        others = tuple(other for other in started.policies if other.name != policy.name)
+        changes["policies"] = others if POLICIES.get(policy.name) == policy else (*others, policy)
+    if budget is not None:
+        changes["budget" if enforced else "shadow_budget"] = budget
+    if enforced:
+        changes["shadow_policy"] = None
+    found = [replace(log[0], body=replace(started, **changes))]
+    for event in log[1:]:
+        body = event.body
+        if isinstance(body, ev.SettingsChanged):
+            kept = {
+                "policy": body.policy if policy is None else None,
+                "budget": body.budget if budget is None or not enforced else None,
+            }
+            event = replace(event, body=replace(body, **kept))
+        found.append(event)
+    return found
+
+
+def _metrics(state: State, side: SideState, trace: tuple[bytes, ...]) -> dict[str, Any]:
+    totals = side.totals
+    whole = hashlib.sha256()
+    for line in trace:
+        whole.update(line + b"\n")
+    return {
+        "policy": side.policy.name,
+        "budget": side.budget,
+        "turns": totals.turns,
+        "faults": _sorted(totals.faults),
+        "insufficient": _sorted(totals.insufficient),
+        "total_faults": sum(totals.faults.values()),
+        "alerts": totals.alerts,
+        "refreshes": totals.refreshes,
+        "page_ins": totals.page_ins,
+        "page_in_tokens": totals.page_in_tokens,
+        "hits": totals.hits,
+        "thrash": totals.thrash,
+        "tokens_used_mean": totals.tokens_used_sum / totals.turns if totals.turns else 0.0,
+        "committed": totals.committed,
+        "rejected": _sorted(totals.rejected),
+        "moved_tokens": totals.moved_tokens,
+        "reread_tokens": totals.reread_tokens,
+        "inferred": {
+            "faults": _sorted(totals.faults_inferred),
+            "alerts": totals.alerts_inferred,
+            "hits": totals.hits_inferred,
+            "page_ins": totals.page_ins_inferred,
+            "page_in_tokens": totals.page_in_tokens_inferred,
+        },
+        "mode": state.mode.value,
+        "side": side.side.value,
+        "rejected_events": state.rejected,
+        "trace_sha256": whole.hexdigest(),
+    }
+
+
+def _sorted(counts: dict[str, int]) -> dict[str, int]:
+    return {kind: counts[kind] for kind in sorted(counts)}
+
+
+def metrics_bytes(metrics: dict[str, Any]) -> bytes:
+    """One JSON object as its file holds it: canonical, and a newline."""
+    return codec.canonical(metrics) + b"\n"
+
+
+__all__ = ["HARNESS", "Replay", "metrics_bytes", "replay", "replay_workload"]
