@@ -7,8 +7,7 @@ from dataclasses import dataclass, field
 from memory.core import engine
 from memory.core.acts import bound_side, next_budget
 from memory.core.events import Event
-from memory.core.faults import tokens_of
-from memory.core.prompts import floor, required_now, select_now
+from memory.core.prompts import need_now, select_now
 from memory.core.selector import UNLIMITED
 from memory.core.snapshot import clone
 from memory.core.state import SideState, State
@@ -52,12 +51,13 @@ def dry_run(state: State, event: Event) -> DryRun:
             False, why, before.tokens_used, before.tokens_used, shown, [], *_needs(trial, side, budget)
         )
     after = select_now(trial, side, budget)
-    pages = trial.table.pages
-    changes = [
-        (page.page_id, Fidelity(was), Fidelity(now))
-        for page, was, now in zip(pages, before.fidelity, after.fidelity, strict=True)
-        if was != now
-    ]
+    old, new = ({order: at for order, at, _ in choice.moves} for choice in (before, after))
+    changes = []
+    for order in sorted({*old, *new}):
+        stands = side.fidelity[order]
+        was, now = old.get(order, stands), new.get(order, stands)
+        if was != now:
+            changes.append((trial.table.pages[order].page_id, Fidelity(was), Fidelity(now)))
     return DryRun(
         True, "", before.tokens_used, after.tokens_used, shown, changes, *_needs(trial, side, budget)
     )
@@ -65,5 +65,5 @@ def dry_run(state: State, event: Event) -> DryRun:
 
 def _needs(state: State, side: SideState, budget: int) -> tuple[int, int]:
     """Floor, and by how much the required set outgrows the budget."""
-    required = required_now(state, side)
-    return floor(state, side, required), max(0, tokens_of(required, state) - budget)
+    need = need_now(state, side)
+    return need.floor, max(0, need.tokens - budget)

@@ -7,7 +7,6 @@ from typing import Any
 from memory.core.events import DemandObserved, Recall, ToolCalled
 from memory.core.outcomes import Outcome
 from memory.core.pages import SERVES, Page
-from memory.core.selector import Required
 from memory.core.state import DEMAND_TURNS, LABEL, Cause, SideState, State, Verdict, cause_json, outcome
 from memory.core.types import ChangeReason, FaultClass, FaultKind, Fidelity, PageStatus, ToolKind
 
@@ -60,7 +59,8 @@ def _count_fault(
 
 def cause_of(state: State, side: SideState, page: Page) -> Cause | None:
     """The decision that took the page where it stands; if none ever did, the selection that left it out."""
-    cause = side.seats[page.order].cause
+    seat = side.seats.get(page.order)
+    cause = None if seat is None else seat.cause
     if cause is None and side.policy.selects:
         return (state.prompt_seq, state.turn, "selection: not taken")
     return cause
@@ -83,7 +83,11 @@ def _below_minimum(
     state: State, side: SideState, orders: set[int], kind: FaultKind, rule: str, cause: Cause | None = None
 ) -> list[Outcome]:
     """A fault for each page below its minimum; ``cause`` serves where the page itself has none."""
-    found = []
+    found: list[Outcome] = []
+    if side.policy.selects and side.policy.auto_pins:  # all of them were required: what is not unmet stands
+        if not side.unmet:
+            return found
+        orders = orders.intersection(side.unmet)
     insufficient = classify(side, side.required_tokens)
     for order in sorted(orders):
         page = state.table.pages[order]
@@ -108,7 +112,8 @@ def _below_minimum(
 
 def was_dropped(side: SideState, order: int) -> bool:
     """Did a boundary of the harness take the page from the prompt?"""
-    return side.seats[order].reason == ChangeReason.DROPPED and side.fidelity[order] < Fidelity.FULL
+    seat = side.seats.get(order)
+    return seat is not None and seat.reason == ChangeReason.DROPPED and side.fidelity[order] < Fidelity.FULL
 
 
 def not_judged(state: State, page: Page) -> str:
@@ -163,9 +168,7 @@ def judge_demand(
     order, level = page.order, demand_level(side, page, fidelity)
     proved, guess = side.verdicts.get(order), side.guesses.get(order)
     old = proved if exact else guess
-    new = Verdict()
-    new.kind, new.level, new.exact = _verdict(side, page, level), level, exact
-    new.rule, new.evidence = rule, evidence
+    new = Verdict(level, _verdict(side, page, level), exact, rule, evidence)
     covered = not exact and proved is not None and (level <= proved.level or new.kind == proved.kind)
     if covered or (old is not None and level <= old.level):
         if not caused_by_drop:
@@ -192,6 +195,23 @@ def judge_demand(
     if replaced and new.kind != "hit" and other is not None and other.kind != "hit":
         told.append(_tell(state, side, page, other, amends=False))  # it still stands: told once more
     return told
+
+
+def judge_declared(state: State, side: SideState, page: Page, fidelity: int, rule: str) -> Outcome:
+    """Judge a demand that was declared before the prompt: the first of its page in this turn."""
+    level = demand_level(side, page, fidelity)
+    kind = _verdict(side, page, level)
+    new = Verdict(level, kind, True, rule, "")
+    new.declared = True
+    if kind == "page_in":
+        new.tokens = page.demanded_tokens(level)
+    elif kind == "fault":
+        new.insufficient = classify(side, side.required_tokens)
+        new.cause = cause_of(state, side, page)
+    _mark_demanded(state, side, page)
+    _tally(side, page, new, 1)
+    side.verdicts[page.order] = new
+    return _tell(state, side, page, new, amends=False)
 
 
 def _mark_demanded(state: State, side: SideState, page: Page) -> None:
@@ -236,8 +256,10 @@ def _tally(side: SideState, page: Page, verdict: Verdict, by: int) -> None:
     if verdict.kind == "fault":
         _count_fault(side, FaultKind.REFETCH, page, verdict.insufficient, verdict.exact, by)
         return
-    hit, page_in = by * verdict.credited, by * (verdict.kind == "page_in")
-    side.seats[page.order].page_ins += page_in
+    hit, page_in = by * verdict.credited, 0
+    if verdict.kind == "page_in":
+        page_in = by
+        side.seats[page.order].page_ins += by
     if verdict.exact:
         totals.hits += hit
         totals.page_ins += page_in
@@ -250,36 +272,30 @@ def _tally(side: SideState, page: Page, verdict: Verdict, by: int) -> None:
 
 def _tell(state: State, side: SideState, page: Page, verdict: Verdict, *, amends: bool) -> Outcome:
     resident, demanded = LABEL[side.fidelity[page.order]], LABEL[verdict.level]
-    extra: dict[str, Any] = {} if verdict.credited else {"caused_by_drop": True}
-    if verdict.kind == "hit":
-        return outcome(
-            state,
-            side,
-            "hit",
-            page,
-            fidelity=resident,
-            demanded=demanded,
-            exact=verdict.exact,
-            rule=verdict.rule,
-            amends=amends,
-            **extra,
-        )
-    if verdict.kind == "page_in":
-        return outcome(
-            state,
-            side,
-            "page_in",
-            page,
-            **{"from": resident},
-            to=demanded,
-            tokens=verdict.tokens,
-            exact=verdict.exact,
-            rule=verdict.rule,
-            evidence=verdict.evidence,
-            amends=amends,
-            **extra,
-        )
-    return outcome(state, side, "fault", page, **verdict_fault(verdict, resident, amends=amends))
+    kind = verdict.kind
+    if kind == "hit":
+        data: dict[str, Any] = {
+            "fidelity": resident,
+            "demanded": demanded,
+            "exact": verdict.exact,
+            "rule": verdict.rule,
+            "amends": amends,
+        }
+    elif kind == "page_in":
+        data = {
+            "from": resident,
+            "to": demanded,
+            "tokens": verdict.tokens,
+            "exact": verdict.exact,
+            "rule": verdict.rule,
+            "evidence": verdict.evidence,
+            "amends": amends,
+        }
+    else:
+        data = verdict_fault(verdict, resident, amends=amends)
+    if not verdict.credited:
+        data["caused_by_drop"] = True
+    return Outcome(state.seq, side.side, state.turn, kind, page.page_id, data)
 
 
 def verdict_fault(verdict: Verdict, resident: str, *, amends: bool) -> dict[str, Any]:
@@ -377,12 +393,3 @@ def judge_recall(state: State, side: SideState, body: Recall) -> list[Outcome]:
             cause=None,
         )
     ]
-
-
-def tokens_of(required: list[Required], state: State) -> int:
-    """Tokens of a required set at the representations that serve it."""
-    pages, total = state.table.pages, 0
-    for order, level, _ in required:
-        page = pages[order]
-        total += page.tokens[SERVES[page.mask][level] or page.mask.bit_length() - 1]
-    return total

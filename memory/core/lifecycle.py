@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
+from memory.core.checking import validate
 from memory.core.events import Boundary, Update
 from memory.core.faults import fault
-from memory.core.journal import Entry, validate
+from memory.core.journal import Entry
 from memory.core.outcomes import Outcome
 from memory.core.pages import MAX_VERSIONS, Page
 from memory.core.state import Cause, SideState, State, cause_json, outcome
@@ -27,9 +28,10 @@ def journal_note(
     update_id: str,
     phase: str,
     reason: str = "",
+    **more: Any,
 ) -> Outcome:
     """One move in the journal, as outcome and in the trace."""
-    data: dict[str, Any] = {"update_id": update_id, "phase": phase, "reason": reason}
+    data: dict[str, Any] = {"update_id": update_id, "phase": phase, "reason": reason, **more}
     if update is not None:
         data["field"], data["op"] = update.field[:200], update.op[:40]
     side.next_log["journal"].append({"page_id": page.page_id, **data})
@@ -117,13 +119,16 @@ def _settle(state: State, side: SideState, entry: Entry, counts: dict[str, int])
     """Validate one staged update against what the commits before it left; commit or park it."""
     page, update = state.table.pages[entry.order], entry.update
     counts["staged"] += 1
-    reason = validate(update, page, side.seats[entry.order].version, state.table, state.grants, entry.seq)
-    told = [journal_note(state, side, page, update, update.update_id, "validated", str(reason))]
+    verdict = validate(state, side, entry)
+    reason, more = str(verdict.reason), {"validator": verdict.validator}
+    if reason:
+        more["detail"] = verdict.detail
+    told = [journal_note(state, side, page, update, update.update_id, "validated", reason, **more)]
     if reason:
         counts["rejected"] += 1
-        side.totals.count("rejected", str(reason))
-        side.journal.park(entry, reason)
-        return [*told, journal_note(state, side, page, update, update.update_id, "rejected", str(reason))]
+        side.totals.count("rejected", reason)
+        side.journal.park(entry, reason, verdict.validator, verdict.detail)
+        return [*told, journal_note(state, side, page, update, update.update_id, "rejected", reason, **more)]
     counts["committed"] += 1
     side.journal.close(entry)
     commit(state, side, page)
@@ -201,7 +206,8 @@ def _drop(state: State, side: SideState, body: Boundary) -> tuple[list[str], lis
             kept.append(page.page_id)
             if not side.fidelity[order] or order in side.outgoing:
                 side.outgoing.pop(order, None)
-                side.incoming[order] = state.seq
+                if side.fidelity[order] != Fidelity.FULL or order in side.retext:  # else it just stays
+                    side.incoming[order] = state.seq
         elif (side.fidelity[order] and side.outgoing.get(order, _STAYS)[0]) or order in side.incoming:
             dropped.append(page.page_id)
             _goes(state, side, order, Fidelity.ABSENT, body)

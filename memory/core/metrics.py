@@ -25,6 +25,8 @@ class Totals:
     reread_tokens: int = 0  # of results that a repeated call brought again because they were gone
     moved_tokens: int = 0
     tokens_used_sum: int = 0
+    prefix_tokens_sum: int = 0  # prompts 2…: of the pages before the first that differs
+    resident_tokens_sum: int = 0  # prompts 2…
     turns: int = 0
     committed: int = 0
     rejected: dict[str, int] = field(default_factory=dict)  # reason → updates
@@ -40,6 +42,11 @@ class Totals:
     def thrash(self) -> float:
         """F / (H + 1) of exact facts: policy-controllable faults and alerts over demands met."""
         return (sum(self.faults.values()) + self.alerts) / (self.hits + 1)
+
+    @property
+    def prefix_share(self) -> float:
+        """Share of the prompts' tokens, from the second prompt on, that stood as in the prompt before."""
+        return self.prefix_tokens_sum / self.resident_tokens_sum if self.resident_tokens_sum else 0.0
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self)

@@ -7,23 +7,24 @@ kind            data
 ==============  ========================================================================================
 rejected        why (the event was not applied; nothing else changed)
 page            change: created | updated | superseded | retired | dirty | clean | pinned | unpinned |
-                capped | uncapped | committed | demanded; by, reason …; judged: false (a demand that is not
-                judged, and why)
+                capped | uncapped | committed | demanded | linked; by, reason …; judged: false (a demand that
+                is not judged, and why); taken (a project's commit: its text is the page's now)
 residency       from, to, tokens_from, tokens_to, reason (``ChangeReason``)
 prompt          request_id, policy, budget (what tokens_used is held against), page_budget (what pages have),
                 tokens_used, resident_tokens, required_tokens, floor_tokens, recorded_tokens, unseen_tokens,
                 unseen_items (what the sender named; first_prompt and since for the rest), stale_tokens,
                 excess_tokens, fixed_tokens, unmet: [page_id],
-                insufficient_by (tokens, 0 if the required set fits),
-                pages: [[page_id, fidelity, text_seq]] (enforced only; table order)
+                insufficient_by (tokens, 0 if the required set fits), prefix_tokens;
+                its pages: ``prompt_pages``
 hit             fidelity, demanded, exact, rule, amends, caused_by_drop   (a demand met at its fidelity)
 page_in         from, to, tokens, exact, caused_by_drop, amends (true: replaces what this turn said of the
                 page before; what of that still stands is told once more after it)
 fault           fault, class, exact, demanded, resident, rule, evidence, cause {seq, turn, what}, amends
 alert           call_id, signature, exact, caused_by_drop
 refresh         call_id, signature, why
-journal         update_id, phase: staged | validated | committed | rejected | lost | resolved, reason,
-                field, op
+journal         update_id, phase: staged | judged | validated | committed | rejected | lost | resolved, reason,
+                field, op; validator (the check that spoke last, validated and judged) and detail (its words);
+                overrides (what an operator's answer overruled, with the words of the check)
 boundary        boundary, trigger, tokens_before, tokens_after, staged, committed, rejected, lost: [page_id],
                 kept: [page_id], dropped: [page_id], summary_page
 act             act_seq, act, state: applied | refused | undone, reason, before, after
@@ -41,7 +42,7 @@ from typing import Any
 from memory.core.types import Fidelity, PageStatus, PageType, Pin, Scope, Side
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Outcome:
     """One fact that an event caused. ``turn`` is the turn it belongs to (0 before the first prompt)."""
 
@@ -99,6 +100,7 @@ class PageView:
     order: int  # table order
     primary: SideView
     shadow: SideView | None
+    links: tuple[tuple[str, str], ...] = ()  # (session, relation): where the page came from or went to
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,7 +121,7 @@ class SideTotals:
     hits: int  # demands met, page-ins among them; none that the drop caused
     page_ins: int  # with those that the drop caused: their price is paid all the same
     page_in_tokens: int
-    moved_tokens: int  # tokens that changed fidelity from prompt to prompt
+    moved_tokens: int  # of pages in the table at both prompts whose fidelity differs, the larger count
     thrash: float
     trace_sha256: str
     by_type: dict[str, int]  # page type -> resident tokens
@@ -132,6 +134,7 @@ class SideTotals:
     page_in_tokens_inferred: int = 0
     committed: int = 0  # updates, implied ones too
     rejected: dict[str, int] = field(default_factory=dict)  # RejectReason -> updates
+    prefix_share: float = 0.0  # of the prompts' tokens from the second on: what stood as in the one before
 
 
 @dataclass(frozen=True, slots=True)

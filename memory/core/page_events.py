@@ -5,12 +5,23 @@ from __future__ import annotations
 from memory.core import events as ev
 from memory.core.acts import Refused
 from memory.core.codec import check_path
+from memory.core.declarations import MAX_LINKS, MAX_PAGE_LINKS
 from memory.core.errors import EventError
 from memory.core.handling import known_page, primary_side, tell
+from memory.core.lifecycle import journal_note
 from memory.core.outcomes import Outcome
 from memory.core.pages import MAX_VERSIONS, Page, token_row
-from memory.core.state import Changing, Seat, SideState, State, outcome
-from memory.core.types import MAX_PAGES, Fidelity, PageStatus, Scope
+from memory.core.state import Changing, SideState, State, outcome
+from memory.core.types import (
+    MAX_PAGE_ID,
+    MAX_PAGES,
+    Fidelity,
+    Mode,
+    PageStatus,
+    RejectReason,
+    Scope,
+    WriteOp,
+)
 
 
 def page_created(state: State, body: ev.PageCreated, actor: str) -> list[Outcome]:
@@ -21,13 +32,9 @@ def page_created(state: State, body: ev.PageCreated, actor: str) -> list[Outcome
         raise Refused(f"a session has at most {MAX_PAGES} pages")
     page = Page.from_spec(spec, len(table.pages), state.seq)
     table.add(page)
+    state.arrived.add(page.order)
     for side in state.sides():
-        side.seats.append(Seat())
-        side.fidelity.append(0)
-        if side.index is not None:
-            side.index.enter(page)
-        else:
-            side.incoming[page.order] = state.seq
+        side.add_page(page, state.seq)
         if spec.dirty:
             side.dirty[page.order] = state.seq
     return [tell(state, page, "page", change="created", dirty=spec.dirty)]
@@ -73,9 +80,9 @@ def _leave_copy(side: SideState, page: Page) -> None:
     if order in side.incoming:
         side.stale[order] = side.stale.get(order, 0) + page.tokens[Fidelity.FULL]
         if side.fidelity[order] and order not in side.retext and order not in side.outgoing:
-            side.stale[order] += side.seats[order].in_prompt
+            side.stale[order] += side.in_prompt[order]
     elif side.fidelity[order] and side.outgoing.get(order, (1, 0, 0, ""))[0]:
-        side.stale[order] = side.stale.get(order, 0) + side.seats[order].in_prompt
+        side.stale[order] = side.stale.get(order, 0) + side.in_prompt[order]
 
 
 def leave_table(state: State, page: Page, status: PageStatus, *, copy_stays: bool) -> list[Outcome]:
@@ -113,7 +120,17 @@ def page_retired(state: State, body: ev.PageRetired, actor: str) -> list[Outcome
 
 
 def page_linked(state: State, body: ev.PageLinked, actor: str) -> list[Outcome]:
+    """Lineage: kept with the page, each link once."""
     page = known_page(state, body.page_id)
+    declared, link = state.declarations, (body.session, body.relation)
+    links = declared.links.get(page.order, ())
+    if link in links:
+        raise Refused(f"page {page.page_id!r} is linked so already")
+    if len(body.session) > MAX_PAGE_ID:
+        raise Refused(f"a session's name has at most {MAX_PAGE_ID} characters")
+    if len(links) >= MAX_PAGE_LINKS or declared.link_count >= MAX_LINKS:
+        raise Refused(f"a page has at most {MAX_PAGE_LINKS} links, a session {MAX_LINKS}")
+    declared.link(page.order, link)
     return [tell(state, page, "page", change="linked", session=body.session, relation=body.relation)]
 
 
@@ -125,18 +142,63 @@ def dirty_marked(state: State, body: ev.DirtyMarked, actor: str) -> list[Outcome
 
 
 def project_commit(state: State, body: ev.ProjectCommit, actor: str) -> list[Outcome]:
+    """Another session committed the page: its version moves here too. The text is taken over where our word
+    is what the prompt holds and nothing here is unwritten; else it is a version that one can return to.
+    """
     page = known_page(state, body.page_id)
     if page.scope is not Scope.PROJECT:
         raise Refused(f"page {page.page_id!r} is not of project scope")
     _check_path(page, body.representations)
     have = primary_side(state).seats[page.order].version
-    if body.version <= have:
+    if body.version <= have and not body.crossed:
         raise Refused(f"version {body.version} is not above {have}, the last committed one")
-    with Changing(state, page):
-        page.tokens, page.text_seq = token_row(body.representations), state.seq
-    page.versions = (*page.versions, (body.version, state.seq, page.tokens))[-MAX_VERSIONS:]
+    tokens = token_row(body.representations)
+    taken = state.mode is Mode.ENFORCED and not body.crossed and page.order not in primary_side(state).dirty
+    if taken:
+        with Changing(state, page):
+            page.tokens, page.text_seq = tokens, state.seq
+    before = [kept for kept in page.versions if kept[0] < body.version]
+    page.versions = (*before, (body.version, state.seq, tokens))[-MAX_VERSIONS:]
+    first = tell(
+        state, page, "page", change="committed", version=body.version, by=body.origin_session, taken=taken
+    )
+    found = [first]
     for side in state.sides():
+        found += _conflict(state, side, page, body)
         side.seats[page.order].version = body.version
-        if side.index is not None:
+        if taken and side.index is not None:
             side.retext.add(page.order)
-    return [tell(state, page, "page", change="committed", version=body.version, by=body.origin_session)]
+    return found
+
+
+def _conflict(state: State, side: SideState, page: Page, body: ev.ProjectCommit) -> list[Outcome]:
+    """Someone else committed while a working copy here is dirty: the copy stays, and what was only marked
+    dirty stands in the journal from now on, based on the version it was made from. So the next boundary parks
+    it as destructive instead of writing over what it never saw. What was committed here and crossed is parked
+    at once.
+    """
+    crossed = body.crossed and side.seats[page.order].version > 0
+    if not crossed and (page.order not in side.dirty or side.journal.has_staged(page.order)):
+        return []
+    update = ev.Update(
+        update_id=f"implied:{state.seq}:{page.order}",
+        page_id=page.page_id,
+        field="text",
+        op=WriteOp.SET_WITH_VERSION.value,
+        value={"text_seq": page.text_seq},
+        scope=page.scope.value,
+        evidence_ref=page.page_id,
+        base_version=side.seats[page.order].version,
+    )
+    side.journal.stage(update, page.order, state.seq, ours=True)
+    told = [journal_note(state, side, page, update, update.update_id, "staged", "conflict")]
+    if not crossed:
+        return told
+    entry = side.journal.find(update.update_id)
+    assert entry is not None
+    reason, words = RejectReason.DESTRUCTIVE_OP, f"it crossed with version {body.version} of another session"
+    side.journal.park(entry, reason, "version", words)
+    side.totals.count("rejected", reason.value)
+    more = {"validator": "version", "detail": words}
+    rejected = journal_note(state, side, page, update, update.update_id, "rejected", reason.value, **more)
+    return [*told, rejected]

@@ -10,19 +10,37 @@ from memory.core.types import PageStatus, PageType, Pin
 
 
 class PageTable:
-    """Pages by order and id; which are live, pinned hard or rules; tokens of all live minima."""
+    """Pages by order and id; which are live, pinned hard or rules; sums of their minima in tokens.
 
-    __slots__ = ("by_id", "hard", "live", "minima", "own_hard", "own_minima", "pages", "readers", "rules")
+    ``own_*``: the same without operators' acts.
+    """
+
+    __slots__ = (
+        "by_id",
+        "hard",
+        "hard_minima",
+        "live",
+        "loose_rules",
+        "minima",
+        "own_hard",
+        "own_hard_minima",
+        "own_loose_rules",
+        "own_minima",
+        "pages",
+        "readers",
+        "rules",
+    )
 
     def __init__(self) -> None:
         self.pages: list[Page] = []
         self.by_id: dict[str, Page] = {}
         self.live: set[int] = set()
         self.hard: set[int] = set()  # live, pinned hard
-        self.own_hard: set[int] = set()  # the same without operators' acts
+        self.own_hard: set[int] = set()
         self.rules: set[int] = set()  # live bootstrap and constraint pages
-        self.minima = 0  # tokens of the minima of all live pages
-        self.own_minima = 0
+        self.minima = self.own_minima = 0  # of all live pages
+        self.hard_minima = self.own_hard_minima = 0  # of those pinned hard
+        self.loose_rules = self.own_loose_rules = 0  # of rules not pinned hard
         self.readers: Readers[int] = Readers()  # live evidence pages by what they depend on
 
     def add(self, page: Page) -> None:
@@ -42,10 +60,9 @@ class PageTable:
             self.own_hard.add(order)
         if page.type in RULE_TYPES:
             self.rules.add(order)
-        self.minima += page.tokens[page.served]
-        self.own_minima += page.tokens[page.served if page.own_minimum == page.minimum else page.own_served]
-        if page.type is PageType.EVIDENCE:
+        elif page.resources and page.type is PageType.EVIDENCE:
             self.readers.add(order, page.resources)
+        self._sum(page, 1)
 
     def leave(self, page: Page) -> None:
         """Take a live page out of the indexes."""
@@ -54,10 +71,25 @@ class PageTable:
         self.hard.discard(order)
         self.own_hard.discard(order)
         self.rules.discard(order)
-        self.minima -= page.tokens[page.served]
-        self.own_minima -= page.tokens[page.served if page.own_minimum == page.minimum else page.own_served]
-        if page.type is PageType.EVIDENCE:
+        if page.resources and page.type is PageType.EVIDENCE:
             self.readers.remove(order, page.resources)
+        self._sum(page, -1)
+
+    def _sum(self, page: Page, by: int) -> None:
+        """Count its minimum in (1) or out (-1)."""
+        tokens = by * page.tokens[page.served]
+        own = tokens if page.own_minimum == page.minimum else by * page.tokens[page.own_served]
+        self.minima += tokens
+        self.own_minima += own
+        rule = page.type in RULE_TYPES
+        if page.pin is Pin.HARD:
+            self.hard_minima += tokens
+        elif rule:
+            self.loose_rules += tokens
+        if page.own_pin is Pin.HARD:
+            self.own_hard_minima += own
+        elif rule:
+            self.own_loose_rules += own
 
     def written(self, writes: Iterable[str]) -> list[tuple[Page, str]]:
         """Live evidence pages whose answer a write may have changed, in table order, each with the write."""
@@ -66,10 +98,9 @@ class PageTable:
 
     def copy(self) -> PageTable:
         other = PageTable()
+        for name in PageTable.__slots__:
+            value = getattr(self, name)
+            setattr(other, name, value.copy() if isinstance(value, (set, Readers)) else value)
         other.pages = [page.copy() for page in self.pages]
         other.by_id = {page.page_id: page for page in other.pages}
-        other.live, other.hard, other.own_hard = set(self.live), set(self.hard), set(self.own_hard)
-        other.rules = set(self.rules)
-        other.minima, other.own_minima = self.minima, self.own_minima
-        other.readers = self.readers.copy()
         return other

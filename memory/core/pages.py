@@ -35,6 +35,12 @@ SERVES: Final = tuple(
 NEXT: Final = tuple(
     tuple(next((f for f in range(q + 1, 5) if m >> f & 1), 0) for q in range(5)) for m in range(32)
 )
+#: PREV[mask][fidelity]: the next representation below it (0: none).
+PREV: Final = tuple(
+    tuple(next((f for f in range(q - 1, 0, -1) if m >> f & 1), 0) for q in range(5)) for m in range(32)
+)
+#: AT[mask][fidelity]: the representation that serves a demand; where all are lower (a cap), the highest.
+AT: Final = tuple(tuple(SERVES[m][q] or max(m.bit_length() - 1, 0) for q in range(5)) for m in range(32))
 
 
 def token_row(reps: Mapping[Fidelity, Representation]) -> Tokens:
@@ -43,6 +49,12 @@ def token_row(reps: Mapping[Fidelity, Representation]) -> Tokens:
     for fidelity, rep in reps.items():
         row[fidelity] = rep.tokens
     return (row[0], row[1], row[2], row[3], row[4])
+
+
+def full_mask(tokens: Tokens) -> int:
+    """Which representations there are, as bits."""
+    _, pointer, structured, compressed, full = tokens
+    return (2 if pointer else 0) | (4 if structured else 0) | (8 if compressed else 0) | (16 if full else 0)
 
 
 class Page:
@@ -105,17 +117,22 @@ class Page:
 
     def refit(self) -> None:
         """Work out what follows from tokens, minimum and cap."""
-        full = sum(1 << f for f in range(1, 5) if self.tokens[f])
+        full = full_mask(self.tokens)
         self.served = SERVES[full][self.minimum]
-        if self.cap is None:
-            self.mask = full
-        else:  # the floor wins over the cap
-            self.mask = sum(1 << f for f in range(1, self.cap + 1) if full >> f & 1) | 1 << self.served
+        self.mask = full
+        if self.cap is not None:  # the floor wins over the cap
+            self.mask = full & (2 << self.cap) - 1 | 1 << self.served
 
     @property
     def own_served(self) -> int:
         """The representation that serves the minimum the page has without an operator."""
-        return SERVES[sum(1 << f for f in range(1, 5) if self.tokens[f])][self.own_minimum]
+        return SERVES[full_mask(self.tokens)][self.own_minimum]
+
+    def at(self, level: int) -> int:
+        """The fidelity at which the page stands where this one is asked for: the next higher
+        representation where it is missing, the highest under an operator's cap.
+        """
+        return AT[self.mask][level]
 
     def demanded_tokens(self, fidelity: int) -> int:
         """Tokens of the representation that serves the fidelity, the next higher one where it is missing."""

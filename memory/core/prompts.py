@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
 from memory.core import acts
 from memory.core.events import PromptObserved, PromptRequested
-from memory.core.faults import judge_demand, judge_pins, judge_rules, tokens_of
+from memory.core.faults import judge_declared, judge_pins, judge_rules
 from memory.core.lifecycle import settle_losses
 from memory.core.outcomes import Outcome
-from memory.core.selector import UNLIMITED, Required, Selection, reason_of, required_pages
-from memory.core.state import LABEL, SideState, State, new_log, outcome, settle
+from memory.core.selector import UNLIMITED, Need, Selection, need_of, required_pages
+from memory.core.state import LABEL, Cause, SideState, State, new_log, settle
 from memory.core.trace import close_turn
 from memory.core.types import ChangeReason, Fidelity, PageStatus, Side
+
+_SELECTED: Final = {reason: f"selection: {reason.value}" for reason in ChangeReason}
+_REASONS: Final = {reason.value: reason for reason in ChangeReason}
 
 
 def begin(state: State, body: PromptRequested | PromptObserved) -> list[Outcome]:
@@ -24,7 +27,6 @@ def begin(state: State, body: PromptRequested | PromptObserved) -> list[Outcome]
     state.requests[body.request_id] = state.turn
     for side in state.sides():
         side.log, side.next_log = side.next_log, new_log()
-        side.demanded, side.verdicts, side.guesses = {}, {}, {}
     if isinstance(body, PromptRequested):
         state.fixed_tokens = body.fixed_tokens
         state.recorded_tokens, state.unseen_items = None, {}
@@ -33,50 +35,66 @@ def begin(state: State, body: PromptRequested | PromptObserved) -> list[Outcome]
         if body.model:
             state.model = body.model
     for side in state.sides():
-        found += _assemble(state, side)
+        _assemble(state, side, found)
+    state.arrived.clear()
+    state.texts.clear()
     if state.primary is not None and state.primary.policy.selects:
         found += acts.look_for_acts(state)
     for side in state.sides():
-        found += _judge(state, side)
+        _judge(state, side, found)
     return found
 
 
-def required_now(state: State, side: SideState) -> list[Required]:
-    """The required set of an auto-pinning policy for a prompt now."""
-    declared = {o: (fidelity, ChangeReason(reason)) for o, (fidelity, reason, _) in side.demands().items()}
-    after = side.after_boundary is not None
-    return required_pages(state.table, declared, auto_pins=True, after_boundary=after, own=side.own)
+def need_now(state: State, side: SideState) -> Need:
+    """What an auto-pinning policy must put in a prompt now."""
+    declared = {o: (row[0], _REASONS[row[1]]) for o, row in side.demands().items()}
+    return need_of(state.table, declared, after_boundary=side.after_boundary is not None, own=side.own)
 
 
-def _assemble(state: State, side: SideState) -> list[Outcome]:
-    required = required_now(state, side)
-    side.required_tokens = tokens_of(required, state)
-    side.floor_tokens = floor(state, side, required)
+def _assemble(state: State, side: SideState, found: list[Outcome]) -> None:
+    need = need_now(state, side)
+    side.required_tokens, side.floor_tokens = need.tokens, need.floor
     if side.policy.selects:
-        changes = _select(state, side, required)
+        _select(state, side, need, found)
     else:
-        changes = _take_recorded(state, side)
-    budget = side.page_budget
-    side.insufficient_by = 0 if budget is None else max(0, side.required_tokens - budget)
-    if not side.policy.selects:
+        _take_recorded(state, side, found)
+        declared = {order: (level, reason) for order, level, reason in need.asked}
+        after = need.after_boundary
+        required = required_pages(state.table, declared, auto_pins=True, after_boundary=after, own=side.own)
         side.unmet = [order for order, level, _ in required if side.fidelity[order] < level]
-    side.totals.tokens_used_sum += side.tokens_used
-    side.totals.turns += 1
-    return [*changes, _prompt_outcome(state, side)]
+    budget, totals = side.page_budget, side.totals
+    side.insufficient_by = 0 if budget is None else max(0, need.tokens - budget)
+    side.prefix_tokens = _prefix(state, side)
+    side.retext.clear()
+    side.ghosts.clear()
+    side.touched.clear()
+    totals.tokens_used_sum += side.tokens_used
+    totals.turns += 1
+    if state.turn > 1:
+        totals.prefix_tokens_sum += side.prefix_tokens
+        totals.resident_tokens_sum += side.resident_tokens
+    found.append(_prompt_outcome(state, side))
 
 
-def floor(state: State, side: SideState, required: list[Required]) -> int:
-    """Tokens of the required set together with the minimum of every live page."""
-    table = state.table
-    floor = tokens_of(required, state)
-    for order, _, _ in required:
-        page = table.pages[order]
-        floor -= page.tokens[page.own_served if side.own else page.served]
-    return floor + (table.own_minima if side.own else table.minima)
+def _prefix(state: State, side: SideState) -> int:
+    """Tokens of the pages before the first one, in table order, whose presence, fidelity or text is not that of
+    the prompt before.
+    """
+    if state.turn <= 1:
+        return 0
+    first = min([change[0] for change in side.log.get("changes", ())], default=len(side.fidelity))
+    for order in side.retext:
+        if order < first and side.fidelity[order]:
+            text_seq = state.table.pages[order].text_seq
+            if state.texts.get(order, text_seq) != text_seq:
+                first = order
+    return side.resident_tokens if first == len(side.fidelity) else side.tokens_before(first)
 
 
 def whole_budget(state: State, side: SideState) -> int | None:
     """Tokens that pages have in this prompt; ``None`` where neither budget nor window is known."""
+    if side.side is Side.SHADOW and state.shadow_budget is not None:
+        return state.shadow_budget
     if state.primary is not None and not state.primary.policy.selects:
         if state.window is not None and (side.side is Side.SHADOW or state.budget is None):
             return max(0, state.window - state.unseen_tokens - state.reserve)
@@ -86,73 +104,58 @@ def whole_budget(state: State, side: SideState) -> int | None:
     return None if state.window is None else max(0, state.window - state.reserve - state.fixed_tokens)
 
 
-def select_now(
-    state: State, side: SideState, budget: int | None, required: list[Required] | None = None
-) -> Selection:
+def select_now(state: State, side: SideState, budget: int | None, need: Need | None = None) -> Selection:
     """What the side's policy would choose for a prompt now (nothing is changed)."""
     assert side.index is not None
-    if required is None:
-        required = required_now(state, side)
-    if not side.policy.auto_pins:
-        demands = side.demands()
-        required = [
-            Required(order, max(demands[order][0], state.table.pages[order].minimum), reason)
-            for order, _, reason in required
-            if order in demands
-        ]
     room = UNLIMITED if budget is None else budget
     if state.multi_session and budget is not None:
         room = budget * side.policy.share_percent // 100
-    return side.index.select(state.table, required, room, side.future)
+    return side.index.choose(state.table, side, need or need_now(state, side), room)
 
 
-def _select(state: State, side: SideState, required: list[Required]) -> list[Outcome]:
+def _select(state: State, side: SideState, need: Need, found: list[Outcome]) -> None:
     side.budget = side.page_budget = whole_budget(state, side)
-    selection = select_now(state, side, side.page_budget, required)
-    found: list[Outcome] = []
-    old, new, pages = side.fidelity, selection.fidelity, state.table.pages
-    moved = [order for order, (was, now) in enumerate(zip(old, new, strict=True)) if was != now]
-    if side.retext:
-        moved = sorted({*moved, *(order for order in side.retext if new[order])})
-    for order in moved:
-        fell = new[order] < old[order]
-        reason = reason_of(selection, order, fell)
-        if fell and pages[order].status is not PageStatus.LIVE:
-            reason = ChangeReason.LEFT
-        what = f"selection: {reason.value}"
-        told = settle(state, side, order, new[order], reason, (state.seq, state.turn, what))
+    selection = select_now(state, side, side.page_budget, need)
+    moves = selection.moves
+    if side.ghosts:
+        moves = sorted([*moves, *((order, 0, ChangeReason.LEFT) for order in side.ghosts)])
+    causes: dict[ChangeReason, Cause] = {}
+    for order, fidelity, reason in moves:
+        cause = causes.get(reason)
+        if cause is None:
+            cause = causes[reason] = (state.seq, state.turn, _SELECTED[reason])
+        told = settle(state, side, order, fidelity, reason, cause)
         if told is not None:
             found.append(told)
-    side.retext.clear()
-    side.ghosts.clear()
     side.tokens_used, side.unmet = selection.tokens_used, selection.unmet
-    for order in side.unmet:  # never in, or not since: the miss has a decision behind it all the same
-        if not old[order] and not new[order]:
-            side.seats[order].cause = (state.seq, state.turn, "selection: unmet")
-    return found
+    for order in selection.unmet:  # never in, or not since: the miss has a decision behind it all the same
+        if not side.fidelity[order]:
+            side.seats[order].cause = (state.seq, state.turn, _SELECTED[ChangeReason.UNMET])
+    side.standing = side.resident_tokens
+    assert side.index is not None
+    side.index.settled(state.table, side, selection)
 
 
-def _take_recorded(state: State, side: SideState) -> list[Outcome]:
+def _take_recorded(state: State, side: SideState, found: list[Outcome]) -> None:
     """Move what the record moved since the last prompt, and nothing else."""
-    found: list[Outcome | None] = []
+    told: list[Outcome | None] = []
     pages, now = state.table.pages, state.turn
     for order in sorted({*side.ghosts, *side.outgoing, *side.incoming, *side.retext}):
         if pages[order].status is not PageStatus.LIVE:
             cause = (pages[order].left_seq, now, f"left: {pages[order].status.value}")
-            found.append(settle(state, side, order, 0, ChangeReason.LEFT, cause))
+            told.append(settle(state, side, order, 0, ChangeReason.LEFT, cause))
         elif order in side.incoming:
             cause = (side.incoming[order], now, "recorded")
-            found.append(settle(state, side, order, Fidelity.FULL, ChangeReason.RECORDED, cause))
+            told.append(settle(state, side, order, Fidelity.FULL, ChangeReason.RECORDED, cause))
         elif order in side.outgoing:
             fidelity, seq, turn, what = side.outgoing[order]
-            found.append(settle(state, side, order, fidelity, ChangeReason.DROPPED, (seq, turn, what)))
+            told.append(settle(state, side, order, fidelity, ChangeReason.DROPPED, (seq, turn, what)))
         elif side.fidelity[order]:
             cause = side.seats[order].cause or (state.seq, now, "recorded")
-            found.append(settle(state, side, order, side.fidelity[order], ChangeReason.RECORDED, cause))
-    side.ghosts.clear()
+            told.append(settle(state, side, order, side.fidelity[order], ChangeReason.RECORDED, cause))
+    found += [one for one in told if one is not None]
     side.outgoing.clear()
     side.incoming.clear()
-    side.retext.clear()
     state.stale_tokens = sum(side.stale.values())
     ours = side.resident_tokens + state.stale_tokens
     if state.recorded_tokens is not None:
@@ -161,7 +164,6 @@ def _take_recorded(state: State, side: SideState) -> list[Outcome]:
     side.tokens_used = ours if state.recorded_tokens is None else state.recorded_tokens
     side.budget = state.budget if state.budget is not None else state.window
     side.page_budget = whole_budget(state, side)
-    return [told for told in found if told is not None]
 
 
 def _itemise_unseen(state: State) -> None:
@@ -194,31 +196,38 @@ def _prompt_outcome(state: State, side: SideState) -> Outcome:
     if side.side is Side.PRIMARY:
         data["recorded_tokens"] = state.recorded_tokens
         data["unseen_tokens"], data["stale_tokens"] = state.unseen_tokens, state.stale_tokens
-        if side.policy.selects:
-            data["pages"] = [
-                [p.page_id, LABEL[f], p.text_seq] for p, f in zip(pages, side.fidelity, strict=True) if f
-            ]
-        else:
+        if not side.policy.selects:
             data["unseen_items"] = state.unseen_items
             if state.recorded_tokens is not None:  # our count is above the provider's: said, never hidden
                 data["excess_tokens"] = max(
                     0, side.resident_tokens + state.stale_tokens - state.recorded_tokens
                 )
-    return outcome(state, side, "prompt", None, **data)
+    return Outcome(state.seq, side.side, state.turn, "prompt", None, data)
 
 
-def _judge(state: State, side: SideState) -> list[Outcome]:
-    found = settle_losses(state, side)
+def prompt_pages(state: State) -> list[tuple[str, str, int]]:
+    """The primary side's prompt in table order: (page_id, fidelity label, event that holds its text) of what
+    is above absent. As the last prompt was, while nothing but that prompt's own event has come since.
+    """
+    if state.primary is None:
+        return []
+    held = zip(state.table.pages, state.primary.fidelity, strict=True)
+    return [(page.page_id, LABEL[f], page.text_seq) for page, f in held if f]
+
+
+def _judge(state: State, side: SideState, found: list[Outcome]) -> None:
+    if side.at_risk:
+        found += settle_losses(state, side)
+        if "journal" in side.next_log:  # what was lost with the page belongs to this turn, as its flush_miss
+            side.log["journal"] += side.next_log.pop("journal")
     found += judge_pins(state, side)
     if side.after_boundary is not None:
         found += judge_rules(state, side, side.after_boundary)
         side.after_boundary = None
-    demands = side.demands()
-    side.declared, side.restored = {}, set()
-    for order, (fidelity, _, rule) in demands.items():
-        page = state.table.pages[order]
-        if page.status is PageStatus.LIVE:
-            found += judge_demand(
-                state, side, page, fidelity, exact=True, declared=True, rule=rule, evidence=""
-            )
-    return found
+    if side.declared or side.restored:
+        demands = side.demands()
+        side.declared, side.restored = {}, set()
+        for order, (fidelity, _, rule) in demands.items():
+            page = state.table.pages[order]
+            if page.status is PageStatus.LIVE:
+                found.append(judge_declared(state, side, page, fidelity, rule))

@@ -1,25 +1,33 @@
 """Two-phase selection: the floor first, then upgrades by gain. Table look-up and arithmetic in a fixed order.
 
-The candidates of pages without recency stand ready sorted; only pages demanded of late are weighed anew.
+What a step costs follows what must be looked at. The floor of a table at rest stands ready; steps of pages
+without recency stand ready sorted; only pages demanded of late are weighed anew.
 """
 
 from __future__ import annotations
 
+import re
 from bisect import bisect_left, insort
-from collections.abc import Iterable, Mapping
-from typing import NamedTuple
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol
 
 from memory.core.page_table import PageTable
-from memory.core.pages import NEXT, POINTER_TYPES, SERVES, TYPE_RANK, Page
+from memory.core.pages import AT, NEXT, POINTER_TYPES, TYPE_RANK, Page
 from memory.core.policies import Policy
-from memory.core.types import PIN_RANK, ChangeReason, PageStatus
+from memory.core.steps import Step, Steps
+from memory.core.types import PIN_RANK, ChangeReason, PageStatus, Pin
 
-Candidate = tuple[
-    float, str, int, int, int, int
-]  # gain, page_id, fidelity, table order, fidelity below, tokens
-Place = tuple[float, float, int, int, int]  # -recompute_cost, -base_utility, table order, fidelity, tokens
+if TYPE_CHECKING:
+    from memory.core.state import SideState
 
-UNLIMITED = 10**15  # tokens, where no budget is known
+#: Chain[fidelity]: the steps (fidelity, fidelity above, extra tokens) that can still be taken from there.
+Chain = tuple[tuple[tuple[int, int, int], ...], ...]
+Warm = tuple[float, float, str, Chain]  # utility before and after recency's part, page_id, chain
+
+UNLIMITED: Final = 10**15  # tokens, where no budget is known
+_NO_FUTURE: Final[Mapping[int, float]] = {}
+_CHANGED: Final = re.compile(rb"[^\0]")
+_NARROW: Final = 64  # pages
 
 
 class Required(NamedTuple):
@@ -30,14 +38,51 @@ class Required(NamedTuple):
     reason: ChangeReason
 
 
-class Selection(NamedTuple):
-    """What is resident, by table order. ``floor``: after phase 1. ``how``: why what is required is there."""
+class Need(NamedTuple):
+    """What a prompt must hold. ``asked``: live pages with a demand or a restore, each at that or its minimum,
+    whichever is higher, in order of installation; hard pins and, ``after_boundary``, rules stand in the table.
+    """
 
-    fidelity: bytearray
+    asked: list[Required]
+    after_boundary: bool
+    tokens: int  # of the whole required set of an auto-pinning policy
+    floor: int  # of the required set and the minimum of every live page
+
+
+class Selection(NamedTuple):
+    """What the next prompt changes. ``moves``: (table order, fidelity, reason) in table order, of every live
+    page whose fidelity differs from that in the last prompt or, above absent, whose text does.
+    """
+
+    moves: list[tuple[int, int, ChangeReason]]
     tokens_used: int
-    unmet: list[int]
-    how: dict[int, ChangeReason]
-    floor: bytes
+    unmet: list[int]  # required pages that did not fit, in order of installation
+
+
+class Selector(Protocol):
+    """Chooses for one side. Kept up page by page, so that a choice need not look at all of them.
+
+    ``enter`` comes after the table's, ``leave`` before; ``warm`` before ``side.hot`` has the page, ``chill``
+    after it lost it. ``choose`` changes nothing; ``settled`` is told what became of it.
+    """
+
+    policy: Policy
+
+    def enter(self, page: Page) -> None: ...
+    def leave(self, page: Page) -> None: ...
+    def warm(self, page: Page) -> None: ...
+    def chill(self, page: Page) -> None: ...
+    def choose(self, table: PageTable, side: SideState, need: Need, budget: int) -> Selection: ...
+    def settled(self, table: PageTable, side: SideState, selection: Selection) -> None: ...
+    def copy(self, table: PageTable, side: SideState) -> Selector: ...
+    def to_json(self) -> Any: ...
+    def from_json(self, data: Any) -> None: ...
+
+
+def _rank(page: Page, own: bool) -> tuple[int, int, float, int]:
+    """Place in the order of installation."""
+    pin = page.own_pin if own else page.pin
+    return (-PIN_RANK[pin], -TYPE_RANK[page.type], -page.base_utility, page.order)
 
 
 def required_pages(
@@ -49,100 +94,248 @@ def required_pages(
     own: bool = False,
 ) -> list[Required]:
     """The required set, in the order of installation. ``own``: without operators' pins and minima."""
+    pages = table.pages
     found: dict[int, tuple[int, ChangeReason]] = {}
     if auto_pins:
         for order in table.own_hard if own else table.hard:
-            page = table.pages[order]
-            found[order] = (page.own_minimum if own else page.minimum, ChangeReason.PINNED)
+            found[order] = (pages[order].own_minimum if own else pages[order].minimum, ChangeReason.PINNED)
         if after_boundary:
             for order in table.rules:
-                page = table.pages[order]
+                page = pages[order]
                 found.setdefault(order, (page.own_minimum if own else page.minimum, ChangeReason.RESTORED))
     for order, (fidelity, reason) in declared.items():
-        if order in table.live:
-            page = table.pages[order]
+        page = pages[order]
+        if page.status is PageStatus.LIVE:
             level = max(fidelity, page.own_minimum if own else page.minimum)
             if level > found.get(order, (0, reason))[0]:
                 found[order] = (level, reason)
-    pages = table.pages
+    return [Required(o, *found[o]) for o in sorted(found, key=lambda order: _rank(pages[order], own))]
 
-    def rank(order: int) -> tuple[int, int, float, int]:
-        page = pages[order]
-        pin = page.own_pin if own else page.pin
-        return (-PIN_RANK[pin], -TYPE_RANK[page.type], -page.base_utility, order)
 
-    return [Required(order, *found[order]) for order in sorted(found, key=rank)]
+def need_of(
+    table: PageTable,
+    declared: Mapping[int, tuple[int, ChangeReason]],
+    *,
+    after_boundary: bool,
+    own: bool = False,
+) -> Need:
+    """The required set by what is kept up of it and the demands; ``own`` as for ``required_pages``."""
+    tokens = table.own_hard_minima if own else table.hard_minima
+    if after_boundary:
+        tokens += table.own_loose_rules if own else table.loose_rules
+    floor = table.own_minima if own else table.minima
+    asked: list[Required] = []
+    hard = table.own_hard if own else table.hard
+    for order, (fidelity, reason) in declared.items():
+        page = table.pages[order]
+        if page.status is PageStatus.LIVE:
+            minimum, served = (page.own_minimum, page.own_served) if own else (page.minimum, page.served)
+            level = fidelity if fidelity > minimum else int(minimum)
+            whole = page.tokens[AT[page.mask][level]]
+            extra = whole - page.tokens[served]
+            floor += extra
+            counted = order in hard or (after_boundary and order in table.rules)
+            tokens += extra if counted else whole
+            asked.append(Required(order, level, reason))
+    if len(asked) > 1:
+        asked.sort(key=lambda need: _rank(table.pages[need.order], own))
+    return Need(asked, after_boundary, tokens, floor)
 
 
 class SelectionIndex:
-    """Sorted candidates and prefetch order of one side under one policy."""
+    """The published policies. ``base``: each page's fidelity in a floor that fits and that nobody asks more
+    of, with ``base_tokens``; ``steps``: upgrades of pages without recency; ``warmed``: the others, prepared.
+    """
 
-    __slots__ = ("cold", "hot", "policy", "prefetch")
+    __slots__ = ("_prefetch", "base", "base_tokens", "hot", "pages", "policy", "steps", "warmed")
 
     def __init__(self, policy: Policy, table: PageTable, hot: Mapping[int, float]) -> None:
         self.policy = policy
-        self.hot = hot  # order → recency above 0; those pages have no entry in ``cold``
-        pages = [page for page in table.pages if page.status is PageStatus.LIVE]
-        self.prefetch = sorted(self._place(page) for page in pages if page.type in POINTER_TYPES)
-        self.cold = sorted(c for page in pages if page.order not in hot for c in self.candidates(page, 0.0))
+        self.hot = hot  # order → recency above 0; those pages have no entry in ``steps``
+        self.pages = table.pages
+        self.base = bytearray(len(table.pages))
+        self.base_tokens = 0
+        self.warmed: dict[int, Warm] = {}
+        self._prefetch: list[int] | None = None
+        cold: list[Step] = []
+        for page in table.pages:
+            if page.status is PageStatus.LIVE:
+                self._count(page, 1)
+                if page.order in hot:
+                    self.warmed[page.order] = self._prepared(page)
+                elif policy.upgrades:
+                    cold += self._candidates(page)
+        self.steps = Steps(table.pages, cold)
 
-    @staticmethod
-    def _place(page: Page) -> Place:
-        lowest = NEXT[page.mask][0]
-        return (-page.recompute_cost, -page.base_utility, page.order, lowest, page.tokens[lowest])
-
-    def candidates(self, page: Page, recency: float, future: float = 0.0) -> list[Candidate]:
-        """Every single step up through the representations the page has, from absent on."""
-        policy = self.policy
-        if not policy.upgrades:
-            return []
-        worth = policy.utility(page.base_utility, page.pin, recency, page.recompute_cost, future)
-        row, after, page_id, order = page.tokens, NEXT[page.mask], page.page_id, page.order
-        found = []
-        at, step = 0, after[0]
-        while step:
-            extra = row[step] - row[at]
-            found.append((worth / extra, page_id, step, order, at, extra))
-            at, step = step, after[step]
-        return found
+    # --- kept up ---
 
     def enter(self, page: Page) -> None:
-        if page.type in POINTER_TYPES:
-            insort(self.prefetch, self._place(page))
-        if page.order not in self.hot:
+        self._count(page, 1)
+        if self._prefetch is not None and page.type in POINTER_TYPES:
+            insort(self._prefetch, page.order, key=self._dearness)
+        if page.order in self.hot:
+            self.warmed[page.order] = self._prepared(page)
+        else:
             self.chill(page)
 
     def leave(self, page: Page) -> None:
-        """Before the page changes: its entries are found by working them out again."""
-        if page.type in POINTER_TYPES:
-            del self.prefetch[bisect_left(self.prefetch, self._place(page))]
-        if page.order not in self.hot:
-            self.chill(page, away=True)
+        self._count(page, -1)
+        if self._prefetch is not None and page.type in POINTER_TYPES:
+            del self._prefetch[bisect_left(self._prefetch, self._dearness(page.order), key=self._dearness)]
+        if self.warmed.pop(page.order, None) is None:
+            for step in self._candidates(page):
+                self.steps.remove(step)
 
-    def chill(self, page: Page, *, away: bool = False) -> None:
-        """The page lost its recency (``away``: got some): its candidates come to (leave) the sorted ones."""
-        for candidate in self.candidates(page, 0.0):
-            if away:
-                del self.cold[bisect_left(self.cold, candidate)]
+    def warm(self, page: Page) -> None:
+        for step in self._candidates(page):
+            self.steps.remove(step)
+        self.warmed[page.order] = self._prepared(page)
+
+    def chill(self, page: Page) -> None:
+        self.warmed.pop(page.order, None)
+        for step in self._candidates(page):
+            self.steps.add(step)
+
+    def _count(self, page: Page, by: int) -> None:
+        policy = self.policy
+        if policy.auto_pins and page.pin is Pin.HARD:
+            at = page.served
+        elif policy.prefetch and page.type in POINTER_TYPES:
+            at = NEXT[page.mask][0]
+        else:
+            at = 0
+        if page.order >= len(self.base):
+            self.base.extend(bytes(page.order + 1 - len(self.base)))
+        self.base[page.order] = at if by > 0 else 0
+        self.base_tokens += by * page.tokens[at]
+
+    def _dearness(self, order: int) -> tuple[float, float, int]:
+        page = self.pages[order]
+        return (-page.recompute_cost, -page.base_utility, order)
+
+    @property
+    def prefetch(self) -> list[int]:
+        """Pages whose path ends in a pointer, in the order of prefetch; sorted when first it matters."""
+        if self._prefetch is None:
+            live = (p.order for p in self.pages if p.status is PageStatus.LIVE and p.type in POINTER_TYPES)
+            self._prefetch = sorted(live, key=self._dearness)
+        return self._prefetch
+
+    def _first(self, page: Page) -> int:
+        """Below this no step can be taken: a page that has its pointer prefetched, and does not get it, cannot
+        get it later, for the room only shrinks.
+        """
+        return NEXT[page.mask][0] if self.policy.prefetch and page.type in POINTER_TYPES else 0
+
+    def _candidates(self, page: Page, recency: float = 0.0, future: float = 0.0) -> list[Step]:
+        """Every single step up through the representations the page has that can be taken at all."""
+        policy = self.policy
+        if not policy.upgrades:
+            return []
+        row, after, found = page.tokens, NEXT[page.mask], []
+        at = self._first(page)
+        step = after[at]
+        if step:
+            worth = policy.utility(page.base_utility, page.pin, recency, page.recompute_cost, future)
+            while step:
+                extra = row[step] - row[at]
+                found.append((worth / extra, page.page_id, step, page.order, at, extra))
+                at, step = step, after[step]
+        return found
+
+    def _prepared(self, page: Page) -> Warm:
+        """Parts of the utility, and the steps that can be taken from each fidelity: a step that is no dearer
+        than the one below it is visited before it, and so lost, whatever the page is worth.
+        """
+        policy = self.policy
+        if not policy.upgrades:
+            return (0.0, 0.0, page.page_id, ((),) * 5)
+        pinned = 0.0
+        if page.pin is not Pin.NONE:
+            pinned = policy.hard_weight if page.pin is Pin.HARD else policy.soft_weight
+        before = policy.base_weight * page.base_utility + pinned
+        row, after, first = page.tokens, NEXT[page.mask], self._first(page)
+        chain = []
+        for start in range(5):
+            steps, at, step, last = [], start, after[start], 0
+            while step and start >= first and row[step] - row[at] > last:
+                last = row[step] - row[at]
+                steps.append((at, step, last))
+                at, step = step, after[step]
+            chain.append(tuple(steps))
+        return (before, policy.recompute_weight * page.recompute_cost, page.page_id, tuple(chain))
+
+    # --- choosing ---
+
+    def choose(self, table: PageTable, side: SideState, need: Need, budget: int) -> Selection:
+        """One fidelity per page for a budget in tokens, as moves from the last prompt."""
+        fidelity, room, unmet, how = self._floor(table, need, budget)
+        floor = bytes(fidelity)
+        policy = self.policy
+        if policy.upgrades and room > 0:
+            if policy.future_weight and side.future:
+                room = self._upgrade_all(side.future, fidelity, room)
             else:
-                insort(self.cold, candidate)
+                room = self.steps.walk(self._weighed(fidelity, room), fidelity, room)
+        moved = _differing(side.fidelity, fidelity)
+        if side.ghosts:
+            moved = [order for order in moved if order not in side.ghosts]
+        if side.retext:
+            moved = sorted({*moved, *(order for order in side.retext if fidelity[order])})
+        moves = []
+        old = side.fidelity
+        for order in moved:
+            now = fidelity[order]
+            if now < old[order]:
+                reason = ChangeReason.UNMET if order in unmet else ChangeReason.DISPLACED
+            elif now > floor[order]:
+                reason = ChangeReason.UPGRADED
+            elif how is None:
+                reason = self._why(table, need, order)
+            else:
+                reason = how.get(order, ChangeReason.PREFETCHED)
+            moves.append((order, now, reason))
+        return Selection(moves, budget - room, unmet)
 
-    def select(
-        self,
-        table: PageTable,
-        required: Iterable[Required],
-        budget: int,
-        future: Mapping[int, float] | None = None,
-    ) -> Selection:
-        """One fidelity per page for a budget in tokens."""
-        pages = table.pages
+    def settled(self, table: PageTable, side: SideState, selection: Selection) -> None:
+        """Nothing to remember: every prompt is chosen anew."""
+
+    def _floor(
+        self, table: PageTable, need: Need, budget: int
+    ) -> tuple[bytearray, int, list[int], dict[int, ChangeReason] | None]:
+        """Phase 1. Where all of it fits, the order of installation does not matter."""
+        pages = self.pages
+        fidelity, used = bytearray(self.base), self.base_tokens
+        if need.after_boundary and self.policy.auto_pins:
+            for order in table.rules:
+                if not fidelity[order]:
+                    page = pages[order]
+                    fidelity[order] = page.served
+                    used += page.tokens[page.served]
+        for order, level, _ in need.asked:
+            page = pages[order]
+            at = AT[page.mask][level]
+            used += page.tokens[at] - page.tokens[fidelity[order]]
+            fidelity[order] = at
+        if used <= budget:
+            return fidelity, budget - used, [], None
+        return self._tight_floor(table, need, budget)
+
+    def _tight_floor(
+        self, table: PageTable, need: Need, budget: int
+    ) -> tuple[bytearray, int, list[int], dict[int, ChangeReason]]:
+        """Phase 1 as published: required pages whole in their order, then pointers in theirs."""
+        pages, room = self.pages, budget
         fidelity = bytearray(len(pages))
         how: dict[int, ChangeReason] = {}
         unmet: list[int] = []
-        room = budget
-        for order, level, reason in required:
+        asked = {order: (level, reason) for order, level, reason in need.asked}
+        pins = self.policy.auto_pins
+        for order, level, reason in required_pages(
+            table, asked, auto_pins=pins, after_boundary=need.after_boundary
+        ):
             page = pages[order]
-            at = SERVES[page.mask][level] or page.mask.bit_length() - 1  # under the cap
+            at = AT[page.mask][level]
             if page.tokens[at] <= room:
                 room -= page.tokens[at]
                 fidelity[order] = at
@@ -150,50 +343,80 @@ class SelectionIndex:
             else:
                 unmet.append(order)
         if self.policy.prefetch:
-            for _, _, order, lowest, extra in self.prefetch:
-                if extra <= room and not fidelity[order]:
-                    room -= extra
-                    fidelity[order] = lowest
-        floor = bytes(fidelity)
-        if self.policy.upgrades and room > 0:
-            for _, _, step, order, at, extra in reversed(self._ordered(table, future)):
-                if extra <= room and fidelity[order] == at:
-                    room -= extra
-                    fidelity[order] = step
-                    if not room:
+            for order in self.prefetch:
+                if not fidelity[order]:
+                    page = pages[order]
+                    lowest = NEXT[page.mask][0]
+                    if page.tokens[lowest] <= room:
+                        room -= page.tokens[lowest]
+                        fidelity[order] = lowest
+        return fidelity, room, unmet, how
+
+    def _why(self, table: PageTable, need: Need, order: int) -> ChangeReason:
+        """What put a page there in a floor that fits."""
+        reason = ChangeReason.PREFETCHED
+        minimum = 0
+        if self.policy.auto_pins:
+            if order in table.hard:
+                reason, minimum = ChangeReason.PINNED, self.pages[order].minimum
+            elif need.after_boundary and order in table.rules:
+                reason, minimum = ChangeReason.RESTORED, self.pages[order].minimum
+        for asked in need.asked:
+            if asked.order == order and asked.level > minimum:
+                return asked.reason
+        return reason
+
+    def _weighed(self, fidelity: bytearray, room: int) -> list[Step]:
+        """Steps of pages with recency that can still be taken from where they stand."""
+        weight, hot = self.policy.recency_weight, self.hot
+        found: list[Step] = []
+        for order, (before, after, page_id, chain) in self.warmed.items():
+            steps = chain[fidelity[order]]
+            if steps and steps[0][2] <= room:
+                worth = before + weight * hot[order] + after
+                for at, step, extra in steps:
+                    if extra > room:
                         break
-        return Selection(fidelity, budget - room, unmet, how, floor)
+                    found.append((worth / extra, page_id, step, order, at, extra))
+        return found
 
-    def _ordered(self, table: PageTable, future: Mapping[int, float] | None) -> list[Candidate]:
-        """All candidates, ascending; those of pages with recency (or a known future) weighed now."""
-        cold, warm = self.cold, self.hot
-        if future:
-            cold = [candidate for candidate in cold if candidate[3] not in future]
-            warm = {**dict.fromkeys(future, 0.0), **self.hot}
-        if not warm:
-            return cold
-        pages, live = table.pages, table.live
-        weighed: list[Candidate] = []
-        for order, recency in warm.items():
-            if order in live:
-                bonus = future.get(order, 0.0) if future else 0.0
-                weighed += self.candidates(pages[order], recency, bonus)
-        weighed.sort()
-        merged: list[Candidate] = []
-        start = 0
-        for candidate in weighed:
-            end = bisect_left(cold, candidate, start)
-            merged += cold[start:end]
-            merged.append(candidate)
-            start = end
-        merged += cold[start:]
-        return merged
+    def _upgrade_all(self, future: Mapping[int, float], fidelity: bytearray, room: int) -> int:
+        """Phase 2 where the future is known: every page weighed (replay only)."""
+        every: list[Step] = []
+        for page in self.pages:
+            if page.status is PageStatus.LIVE:
+                every += self._candidates(page, self.hot.get(page.order, 0.0), future.get(page.order, 0.0))
+        return Steps(self.pages).walk(every, fidelity, room)
+
+    # --- copies ---
+
+    def copy(self, table: PageTable, side: SideState) -> SelectionIndex:
+        """For a copied table and side."""
+        other = SelectionIndex.__new__(SelectionIndex)
+        other.policy, other.hot, other.pages = self.policy, side.hot, table.pages
+        other.base, other.base_tokens = bytearray(self.base), self.base_tokens
+        other.steps, other.warmed = self.steps.copy(table.pages), dict(self.warmed)
+        other._prefetch = None if self._prefetch is None else list(self._prefetch)
+        return other
+
+    def to_json(self) -> Any:
+        """What it remembers from prompt to prompt: nothing."""
+        return None
+
+    def from_json(self, data: Any) -> None:
+        """See ``to_json``."""
 
 
-def reason_of(selection: Selection, order: int, fell: bool) -> ChangeReason:
-    """Why a page's fidelity changed: by the last thing that moved it."""
-    if fell:
-        return ChangeReason.UNMET if order in selection.unmet else ChangeReason.DISPLACED
-    if selection.fidelity[order] > selection.floor[order]:
-        return ChangeReason.UPGRADED
-    return selection.how.get(order, ChangeReason.PREFETCHED)
+def _differing(old: bytearray, new: bytearray) -> list[int]:
+    """Places where two rows of equal length differ, ascending."""
+    if old == new:
+        return []
+    differs = int.from_bytes(old, "little") ^ int.from_bytes(new, "little")
+    if len(old) > _NARROW:
+        return [found.start() for found in _CHANGED.finditer(differs.to_bytes(len(old), "little"))]
+    places = []
+    while differs:
+        at = (differs & -differs).bit_length() - 1 >> 3
+        places.append(at)
+        differs &= -256 << (at << 3)
+    return places

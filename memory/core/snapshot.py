@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+from array import array
+from collections.abc import Mapping
 from dataclasses import asdict, replace
 from typing import Any
 
 from memory.core import codec
+from memory.core.declarations import Declarations
 from memory.core.errors import CoreError
 from memory.core.journal import Journal
 from memory.core.metrics import Totals
+from memory.core.page_table import PageTable
 from memory.core.pages import Page
-from memory.core.policies import POLICIES
-from memory.core.selector import SelectionIndex
-from memory.core.state import Act, Seat, SideState, State, Verdict
+from memory.core.policies import Policy
+from memory.core.state import BLOCK, Act, Seat, Seats, SideState, State, Verdict, new_log
 from memory.core.types import Mode, Side
+from memory.core.validation import Validator
 
-VERSION = 3
+VERSION = 5
 
 _PLAIN = (
     "seq",
@@ -32,6 +36,7 @@ _PLAIN = (
     "window_source",
     "reserve",
     "budget",
+    "shadow_budget",
     "multi_session",
     "due",
     "boundaries",
@@ -43,8 +48,6 @@ _PLAIN = (
     "first_unseen",
 )
 _SIDE_PLAIN = (
-    "log",
-    "next_log",
     "budget",
     "page_budget",
     "tokens_used",
@@ -52,13 +55,13 @@ _SIDE_PLAIN = (
     "floor_tokens",
     "insufficient_by",
     "unmet",
-    "resident_tokens",
+    "prefix_tokens",
     "by_type",
     "chain",
     "changed_since_keyframe",
 )
-_SETS = ("ghosts", "retext", "restored")
-_MAPS = ("hot", "incoming", "stale", "dirty")
+_SETS = ("ghosts", "retext", "restored", "touched")
+_MAPS = ("hot", "asked", "incoming", "stale", "dirty")
 _TUPLE_MAPS = ("at_risk", "declared", "outgoing")
 
 
@@ -70,7 +73,10 @@ def dump_state(state: State) -> bytes:
             "mode": state.mode.value,
             "grants": sorted(state.grants),
             "head": state.head.decode("ascii"),
+            "declarations": state.declarations.to_json(),
             "plain": [getattr(state, name) for name in _PLAIN],
+            "arrived": sorted(state.arrived),
+            "texts": sorted(state.texts.items()),
             "requests": list(state.requests.items()),
             "calls": [[call, key, turn] for call, (key, turn) in state.calls.items()],
             "history": list(state.history.items()),
@@ -81,16 +87,22 @@ def dump_state(state: State) -> bytes:
     )
 
 
-def load_state(raw: bytes) -> State:
-    """A state from ``dump_state``'s bytes. Raises ``CoreError`` for bytes of another version."""
+def load_state(raw: bytes, validators: Mapping[str, Validator] | None = None) -> State:
+    """A state from ``dump_state``'s bytes. ``validators``: as for ``new_state``.
+
+    Raises ``CoreError`` for bytes of another version.
+    """
     data = codec.parse_json(raw)
     if data.get("version") != VERSION:
         raise CoreError(f"snapshot of version {data.get('version')!r}, not {VERSION}")
     state = State()
+    state.validators = dict(validators or {})
     for name, value in zip(_PLAIN, data["plain"], strict=True):
         setattr(state, name, value)
     state.mode, state.grants = Mode(data["mode"]), frozenset(data["grants"])
     state.head = data["head"].encode("ascii")
+    state.declarations = Declarations.from_json(data["declarations"])
+    state.arrived, state.texts = set(data["arrived"]), dict(data["texts"])
     state.requests = dict(data["requests"])
     state.calls = {call: (key, turn) for call, key, turn in data["calls"]}
     state.history = dict(data["history"])
@@ -106,13 +118,16 @@ def load_state(raw: bytes) -> State:
 def _dump_side(side: SideState) -> dict[str, Any]:
     return {
         "side": side.side.value,
-        "policy": side.policy.name,
+        "policy": side.policy.to_json(),
         "plain": [getattr(side, name) for name in _SIDE_PLAIN],
         "sets": [sorted(getattr(side, name)) for name in _SETS],
         "maps": [list(getattr(side, name).items()) for name in _MAPS],
         "tuples": [[[order, *row] for order, row in getattr(side, name).items()] for name in _TUPLE_MAPS],
-        "seats": [seat.to_json() for seat in side.seats],
+        "logs": [{key: rows for key, rows in log.items() if rows} for log in (side.log, side.next_log)],
+        "seats": [[order, *seat.to_json()] for order, seat in sorted(side.seats.items())],
         "fidelity": side.fidelity.hex(),
+        "in_prompt": list(side.in_prompt),
+        "selector": None if side.index is None else side.index.to_json(),
         "after_boundary": side.after_boundary,
         "future": None if side.future is None else list(side.future.items()),
         "demanded": list(side.demanded),
@@ -125,7 +140,7 @@ def _dump_side(side: SideState) -> dict[str, Any]:
 
 
 def _load_side(state: State, row: dict[str, Any]) -> SideState:
-    side = SideState(Side(row["side"]), POLICIES[row["policy"]])
+    side = SideState(Side(row["side"]), Policy(**row["policy"]))
     for name, value in zip(_SIDE_PLAIN, row["plain"], strict=True):
         setattr(side, name, value)
     for name, value in zip(_SETS, row["sets"], strict=True):
@@ -134,8 +149,13 @@ def _load_side(state: State, row: dict[str, Any]) -> SideState:
         setattr(side, name, dict(value))
     for name, value in zip(_TUPLE_MAPS, row["tuples"], strict=True):
         setattr(side, name, {order: tuple(rest) for order, *rest in value})
-    side.seats = [Seat.from_json(seat) for seat in row["seats"]]
+    side.log, side.next_log = new_log(row["logs"][0]), new_log(row["logs"][1])
+    side.seats = Seats({order: Seat.from_json(seat) for order, *seat in row["seats"]})
     side.fidelity = bytearray.fromhex(row["fidelity"])
+    side.in_prompt = array("i", row["in_prompt"])
+    side.block_tokens = [sum(side.in_prompt[at : at + BLOCK]) for at in range(0, len(side.in_prompt), BLOCK)]
+    side.resident_tokens = sum(side.block_tokens)
+    side.resident_pages = len(side.fidelity) - side.fidelity.count(0)
     boundary = row["after_boundary"]
     side.after_boundary = None if boundary is None else (boundary[0], boundary[1], boundary[2])
     side.future = None if row["future"] is None else dict(row["future"])
@@ -147,6 +167,12 @@ def _load_side(state: State, row: dict[str, Any]) -> SideState:
     side.residency = int(row["residency"], 16)
     side.own = not side.policy.selects and state.mode is Mode.OBSERVED
     side.set_policy(side.policy, state.table)
+    if side.index is not None:
+        side.index.from_json(row["selector"])
+        live = (
+            page for page in state.table.pages if side.fidelity[page.order] and page.order in state.table.live
+        )
+        side.standing = sum(side.stands_at(page) for page in live)
     return side
 
 
@@ -156,9 +182,10 @@ def clone(state: State) -> State:
     for name, value in vars(state).items():
         setattr(other, name, _copied(value))
     other.table = state.table.copy()
+    other.declarations = state.declarations.copy()
     other.acts = {seq: replace(act) for seq, act in state.acts.items()}
-    other.primary = None if state.primary is None else _clone_side(state.primary)
-    other.shadow = None if state.shadow is None else _clone_side(state.shadow)
+    other.primary = None if state.primary is None else _clone_side(state.primary, other.table)
+    other.shadow = None if state.shadow is None else _clone_side(state.shadow, other.table)
     return other
 
 
@@ -166,19 +193,17 @@ def _copied(value: Any) -> Any:
     return value.copy() if isinstance(value, (dict, list, set, bytearray)) else value
 
 
-def _clone_side(side: SideState) -> SideState:
+def _clone_side(side: SideState, table: PageTable) -> SideState:
     other = SideState(side.side, side.policy)
     for name, value in vars(side).items():
         setattr(other, name, _copied(value))
-    other.seats = [seat.copy() for seat in side.seats]
-    other.log = {key: list(entries) for key, entries in side.log.items()}
-    other.next_log = {key: list(entries) for key, entries in side.next_log.items()}
+    other.in_prompt = side.in_prompt[:]
+    other.seats = Seats({order: seat.copy() for order, seat in side.seats.items()})
+    other.log = new_log({key: list(entries) for key, entries in side.log.items()})
+    other.next_log = new_log({key: list(entries) for key, entries in side.next_log.items()})
     other.verdicts = {order: verdict.copy() for order, verdict in side.verdicts.items()}
     other.guesses = {order: verdict.copy() for order, verdict in side.guesses.items()}
     other.totals = Totals(**side.totals.to_json())
     other.journal = side.journal.copy()
-    if side.index is not None:
-        other.index = SelectionIndex.__new__(SelectionIndex)
-        other.index.policy, other.index.hot = side.index.policy, other.hot
-        other.index.prefetch, other.index.cold = list(side.index.prefetch), list(side.index.cold)
+    other.index = None if side.index is None else side.index.copy(table, other)
     return other

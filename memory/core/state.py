@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from array import array
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from memory.core.declarations import Declarations
 from memory.core.journal import Journal
 from memory.core.metrics import Totals
 from memory.core.outcomes import Outcome
 from memory.core.page_table import PageTable
-from memory.core.pages import Page
+from memory.core.pages import AT, Page
 from memory.core.policies import Policy
-from memory.core.selector import SelectionIndex
+from memory.core.selector import SelectionIndex, Selector
 from memory.core.types import ChangeReason, Fidelity, Mode, PageStatus, Side
+from memory.core.validation import Validator
 
 DEMAND_TURNS = 24  # kept a page
+BLOCK = 256  # pages whose tokens in the prompt are summed together
 Cause = tuple[int, int, str]  # seq, turn, what
 
 
@@ -27,7 +32,6 @@ class Seat:
         "demand_turns",
         "faults",
         "faults_inferred",
-        "in_prompt",
         "insufficient",
         "page_ins",
         "peak",
@@ -37,7 +41,6 @@ class Seat:
     )
 
     def __init__(self) -> None:
-        self.in_prompt = 0  # tokens in the last prompt
         self.reason = ""  # ChangeReason of the last change
         self.since_turn = 0
         self.peak = 0.0  # recency at the end of the last turn that demanded it
@@ -54,7 +57,6 @@ class Seat:
 
     def to_json(self) -> list[Any]:
         return [
-            self.in_prompt,
             self.reason,
             self.since_turn,
             self.peak,
@@ -71,7 +73,6 @@ class Seat:
     def from_json(cls, row: list[Any]) -> Seat:
         seat = cls()
         (
-            seat.in_prompt,
             seat.reason,
             seat.since_turn,
             seat.peak,
@@ -85,6 +86,14 @@ class Seat:
         ) = row
         seat.demand_turns = tuple(demand_turns)
         seat.cause = None if cause is None else (cause[0], cause[1], cause[2])
+        return seat
+
+
+class Seats(dict[int, Seat]):
+    """Seats by table order; made when something first happens to the page on this side."""
+
+    def __missing__(self, order: int) -> Seat:
+        seat = self[order] = Seat()
         return seat
 
 
@@ -107,15 +116,17 @@ class Verdict:
         "tokens",
     )
 
-    def __init__(self) -> None:
-        self.level = 0
+    def __init__(
+        self, level: int = 0, kind: str = "", exact: bool = True, rule: str = "", evidence: str = ""
+    ) -> None:
+        self.level = level
         self.credited = True  # false: the drop caused the demand; neither a hit nor recency, only its price
-        self.kind = ""  # hit, page_in, fault
+        self.kind = kind  # hit, page_in, fault
         self.tokens = 0  # paged in
         self.insufficient = False
         self.declared = False
-        self.exact = True
-        self.rule = self.evidence = ""
+        self.exact = exact
+        self.rule, self.evidence = rule, evidence
         self.cause: Cause | None = None
 
     def copy(self) -> Verdict:
@@ -153,18 +164,14 @@ class Act:
     lacks: str = ""  # what that prompt lacks of the act
 
 
-def new_log() -> dict[str, list[Any]]:
-    """What a turn's record gathers, by key."""
-    return {
-        "acts": [],
-        "alerts": [],
-        "boundaries": [],
-        "changes": [],
-        "faults": [],
-        "journal": [],
-        "refreshes": [],
-        "tools": [],
-    }
+Log = defaultdict[str, list[Any]]
+
+
+def new_log(entries: Mapping[str, list[Any]] | None = None) -> Log:
+    """What a turn's record gathers, by key: acts, alerts, boundaries, changes, faults, journal, refreshes,
+    tools. What is not there is empty; read it with ``get``.
+    """
+    return defaultdict(list, entries or {})
 
 
 class SideState:
@@ -174,12 +181,16 @@ class SideState:
         self.side = side
         self.policy = policy
         self.own = False  # a recording: operators' pins and minima do not bind this side
-        self.seats: list[Seat] = []
+        self.seats = Seats()
         self.fidelity = bytearray()  # in the last prompt, by table order
+        self.in_prompt = array("i")  # tokens in the last prompt, by table order
+        self.block_tokens: list[int] = []  # their sums, by ``BLOCK`` of pages
         self.hot: dict[int, float] = {}  # order → recency above 0
-        self.index: SelectionIndex | None = None
+        self.index: Selector | None = None
         self.ghosts: set[int] = set()  # in the last prompt, but gone from the table since
         self.retext: set[int] = set()  # token counts changed since the last prompt
+        self.touched: set[int] = set()  # selecting sides: created or changed in any way since the last prompt
+        self.asked: dict[int, int] = {}  # order → highest credited demand of the turn that closed last
         self.dirty: dict[int, int] = {}  # order → event that last marked it
         self.at_risk: dict[int, Cause] = {}  # dirty at a compaction or prune: settled by the next prompt
         self.declared: dict[int, tuple[int, str, str]] = {}  # order → fidelity, reason, rule; next prompt
@@ -203,6 +214,9 @@ class SideState:
         self.unmet: list[int] = []
         # running
         self.resident_tokens = 0
+        self.resident_pages = 0  # above absent in the last prompt, ghosts among them
+        self.standing = 0  # selecting sides: tokens that the last prompt's live pages would take now
+        self.prefix_tokens = 0  # of the last prompt: what stood as before, up to the first difference
         self.by_type: dict[str, int] = {}
         self.totals = Totals()
         self.journal = Journal()
@@ -212,16 +226,40 @@ class SideState:
 
     def set_policy(self, policy: Policy, table: PageTable) -> None:
         self.policy = policy
-        self.index = SelectionIndex(policy, table, self.hot) if policy.selects else None
+        self.index = new_selector(policy, table, self) if policy.selects else None
+
+    def add_page(self, page: Page, seq: int) -> None:
+        """A new page of the table."""
+        order = page.order
+        self.fidelity.append(0)
+        self.in_prompt.append(0)
+        if not order % BLOCK:
+            self.block_tokens.append(0)
+        if self.index is not None:
+            self.index.enter(page)
+            self.touched.add(order)
+        else:
+            self.incoming[order] = seq
+
+    def stands_at(self, page: Page) -> int:
+        """Tokens that a live page of the last prompt would take now at its fidelity there."""
+        return page.tokens[AT[page.mask][self.fidelity[page.order]]] if self.fidelity[page.order] else 0
+
+    def tokens_before(self, order: int) -> int:
+        """Tokens in the last prompt of the pages before this one in table order."""
+        start = order // BLOCK
+        return sum(self.block_tokens[:start]) + sum(self.in_prompt[start * BLOCK : order])
 
     def demands(self) -> dict[int, tuple[int, str, str]]:
         """What the next prompt is asked for: declared demands, and operators' restores above them."""
+        if not self.restored:
+            return self.declared
         restores = (int(Fidelity.FULL), ChangeReason.RESTORED.value, "operator_restore")
         return {**self.declared, **dict.fromkeys(sorted(self.restored), restores)}
 
     def resident(self) -> int:
         """Live pages above absent in the last prompt."""
-        return len(self.fidelity) - self.fidelity.count(0) - len(self.ghosts)
+        return self.resident_pages - len(self.ghosts)
 
 
 class State:
@@ -242,9 +280,13 @@ class State:
         self.window_source = "unknown"
         self.reserve = 0
         self.budget: int | None = None
+        self.shadow_budget: int | None = None  # of its own; else what the session leaves to pages
+        self.replaying = False  # a log that ended is run again: policies may know what came after
         self.grants = frozenset(("session", "project"))
         self.multi_session = False
         self.table = PageTable()
+        self.arrived: set[int] = set()  # pages that were not live at the last prompt, and came or came back
+        self.texts: dict[int, int] = {}  # order → text_seq at the last prompt, of what changed since
         self.primary: SideState | None = None
         self.shadow: SideState | None = None
         self.calls: dict[str, tuple[str, int]] = {}  # call id → signature key, turn; until it returns
@@ -258,6 +300,8 @@ class State:
         self.unseen_items: dict[str, int] = {}
         self.first_unseen: int | None = None  # tokens, at the first prompt whose size was recorded
         self.head = b""
+        self.declarations = Declarations()
+        self.validators: dict[str, Validator] = {}  # of this process: not in the snapshot
 
     def sides(self) -> Iterator[SideState]:
         if self.primary is not None:
@@ -269,8 +313,15 @@ class State:
         return self.table.by_id.get(page_id)
 
 
+def new_selector(policy: Policy, table: PageTable, side: SideState) -> Selector:
+    """The selector that a policy asks for, made from the table and the side as they stand."""
+    return SelectionIndex(policy, table, side.hot)
+
+
 class Changing:
-    """Context manager around any change of a live page, so that every index and sum follows."""
+    """Context manager around any change of a page that is in the table already, so that every index and sum
+    follows.
+    """
 
     __slots__ = ("page", "state", "was_live")
 
@@ -278,21 +329,31 @@ class Changing:
         self.state, self.page = state, page
 
     def __enter__(self) -> Page:
-        self.was_live = self.page.status is PageStatus.LIVE
+        page = self.page
+        self.was_live = page.status is PageStatus.LIVE
+        self.state.texts.setdefault(page.order, page.text_seq)
         if self.was_live:
-            self.state.table.leave(self.page)
+            self.state.table.leave(page)
             for side in self.state.sides():
                 if side.index is not None:
-                    side.index.leave(self.page)
-        return self.page
+                    side.index.leave(page)
+                    side.standing -= side.stands_at(page)
+        return page
 
     def __exit__(self, *_: object) -> None:
-        self.page.refit()
-        if self.page.status is PageStatus.LIVE:
-            self.state.table.enter(self.page)
-            for side in self.state.sides():
-                if side.index is not None:
-                    side.index.enter(self.page)
+        page = self.page
+        page.refit()
+        live = page.status is PageStatus.LIVE
+        if live:
+            self.state.table.enter(page)
+            if not self.was_live and page.left_seq < self.state.prompt_seq:
+                self.state.arrived.add(page.order)
+        for side in self.state.sides():
+            if side.index is not None:
+                side.touched.add(page.order)
+                if live:
+                    side.index.enter(page)
+                    side.standing += side.stands_at(page)
 
 
 def outcome(state: State, side: SideState, kind: str, page: Page | None = None, /, **data: Any) -> Outcome:
@@ -308,29 +369,40 @@ def settle(
     state: State, side: SideState, order: int, fidelity: int, reason: ChangeReason, cause: Cause
 ) -> Outcome | None:
     """Put a page at its fidelity of this prompt; the outcome says what changed, ``None`` if nothing did."""
-    page, seat = state.table.pages[order], side.seats[order]
-    before, tokens_before = side.fidelity[order], seat.in_prompt
-    tokens = (page.tokens[fidelity] or page.tokens[page.served]) if fidelity else 0
+    page = state.table.pages[order]
+    before, tokens_before = side.fidelity[order], side.in_prompt[order]
+    tokens = page.tokens[fidelity] or page.tokens[page.served] if fidelity else 0
     if before == fidelity and tokens_before == tokens:
         return None
-    side.fidelity[order] = fidelity
-    seat.in_prompt = tokens
-    side.resident_tokens += tokens - tokens_before
-    kind = page.type.value
-    side.by_type[kind] = side.by_type.get(kind, 0) + tokens - tokens_before
+    by = tokens - tokens_before
+    if by:
+        side.in_prompt[order] = tokens
+        side.block_tokens[order // BLOCK] += by
+        side.resident_tokens += by
+        kind = page.type.value
+        side.by_type[kind] = side.by_type.get(kind, 0) + by
+    value = reason.value
     if before != fidelity:
-        seat.reason, seat.since_turn, seat.cause = reason.value, state.turn, cause
-        side.totals.moved_tokens += max(tokens, tokens_before)
-        side.log["changes"].append([order, fidelity, reason.value, before])
-    return outcome(
-        state,
-        side,
+        side.fidelity[order] = fidelity
+        side.resident_pages += bool(fidelity) - bool(before)
+        seat = side.seats[order]
+        seat.reason, seat.since_turn, seat.cause = value, state.turn, cause
+        if page.status is PageStatus.LIVE and order not in state.arrived:
+            side.totals.moved_tokens += tokens if by > 0 else tokens_before
+        side.log["changes"].append([order, fidelity, value, before])
+    return Outcome(
+        state.seq,
+        side.side,
+        state.turn,
         "residency",
-        page,
-        **{"from": LABEL[before], "to": LABEL[fidelity]},
-        tokens_from=tokens_before,
-        tokens_to=tokens,
-        reason=reason.value,
+        page.page_id,
+        {
+            "from": LABEL[before],
+            "to": LABEL[fidelity],
+            "tokens_from": tokens_before,
+            "tokens_to": tokens,
+            "reason": value,
+        },
     )
 
 

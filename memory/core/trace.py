@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+from functools import lru_cache
+from json.encoder import encode_basestring_ascii as _quoted
 from typing import Any
 
 from memory.core import codec
@@ -10,11 +12,11 @@ from memory.core.events import SessionStarted
 from memory.core.faults import verdict_fault
 from memory.core.outcomes import Outcome
 from memory.core.policies import RECENCY_DECAY, RECENCY_FLOOR
-from memory.core.state import LABEL, SideState, State, new_log, outcome
-from memory.core.types import PageStatus
+from memory.core.state import LABEL, SideState, State, new_log
+from memory.core.types import Fidelity, PageStatus
 
 #: Changed with whatever changes what the engine decides or writes: older snapshots are then not read.
-ENGINE_VERSION = "2"
+ENGINE_VERSION = "3"
 _WORD = 1 << 256
 
 
@@ -22,87 +24,120 @@ def sha256(line: bytes) -> str:
     return hashlib.sha256(line).hexdigest()
 
 
-def make_head(body: SessionStarted, sides: list[SideState]) -> bytes:
+def seal(body: str) -> bytes:
+    """A line of its canonical JSON less the last brace: its last key, ``verify``, is the SHA-256 of all before
+    that key. So a changed line is found by itself, the last one too; ``prev`` finds what is missing or moved.
+    """
+    raw = body.encode("ascii")
+    return b'%b,"verify":"%b"}' % (raw, sha256(raw).encode("ascii"))
+
+
+def sealed(value: dict[str, Any]) -> bytes:
+    """An object's line; no key of it may come after ``verify``."""
+    return seal(codec.canonical(value)[:-1].decode("ascii"))
+
+
+def make_head(body: SessionStarted, sides: list[SideState], plugins: list[str]) -> bytes:
     """The head: settings, policy data and versions; both sides' traces begin with it."""
-    return codec.canonical(
+    return sealed(
         {
             "trace": "clawweb",
             "engine": ENGINE_VERSION,
             "session": codec.plain(body),
             "policies": {side.side.value: side.policy.to_json() for side in sides},
+            **({"plugins": plugins} if plugins else {}),
             "recency": {"decay": RECENCY_DECAY, "floor": RECENCY_FLOOR},
-            "hash": "sha256; prev is that of the line before; residency is the sum of the digests mod 2^256",
+            "hash": "sha256; prev is that of the line before; verify is that of the line up to its comma; "
+            "residency is the sum of the digests mod 2^256",
         }
     )
 
 
-def _digest(page_id: str, fidelity: int) -> int:
+@lru_cache(maxsize=8192)  # a pure function; pages that move, move to and fro
+def digest(page_id: str, fidelity: int) -> int:
     if not fidelity:
         return 0
     text = f"{LABEL[fidelity]}\0{page_id}".encode("utf-8", "surrogatepass")
     return int.from_bytes(hashlib.sha256(text).digest(), "big")
 
 
-def _changes(state: State, side: SideState) -> list[list[str]]:
-    """This turn's changes in table order; the residency hash follows them."""
-    pages, found = state.table.pages, []
-    for order, fidelity, reason, before in sorted(side.log["changes"]):
+def _changes(state: State, side: SideState) -> str:
+    """This turn's changes in table order, as JSON; the residency hash follows them."""
+    changes = side.log.get("changes")
+    if not changes:
+        return ""
+    pages, found, residency = state.table.pages, [], side.residency
+    for order, fidelity, reason, before in sorted(changes):
         page_id = pages[order].page_id
-        side.residency = (side.residency - _digest(page_id, before) + _digest(page_id, fidelity)) % _WORD
-        found.append([page_id, LABEL[fidelity], reason])
+        residency += digest(page_id, fidelity) - digest(page_id, before)
+        found.append(f'[{_quoted(page_id)},"{LABEL[fidelity]}","{reason}"]')
+    side.residency = residency % _WORD
     side.changed_since_keyframe += len(found)
-    return found
+    return ",".join(found)
 
 
-def _record(state: State, side: SideState) -> dict[str, Any]:
-    pages, log = state.table.pages, side.log
-    judged = [*side.verdicts.items(), *side.guesses.items()]
-    verdicts = [(pages[order], verdict) for order, verdict in judged]
-    faults = [
-        {"page_id": page.page_id, **verdict_fault(v, LABEL[side.fidelity[page.order]], amends=False)}
-        for page, v in verdicts
-        if v.kind == "fault"
-    ]
-    record: dict[str, Any] = {
-        "turn": state.turn,
-        "side": side.side.value,
-        "policy": side.policy.name,
-        "budget": side.budget,
-        "page_budget": side.page_budget,
-        "tokens_used": side.tokens_used,
-        "resident_tokens": side.resident_tokens,
-        "required_tokens": side.required_tokens,
-        "floor_tokens": side.floor_tokens,
-        "insufficient_by": side.insufficient_by,
-        "unmet": [pages[order].page_id for order in side.unmet],
-        "changes": _changes(state, side),
-        "hits": [
-            [page.page_id, LABEL[v.level], v.exact] for page, v in verdicts if v.kind == "hit" and v.credited
-        ],
-        "page_ins": [
-            [page.page_id, LABEL[side.fidelity[page.order]], LABEL[v.level], v.tokens, v.exact]
-            for page, v in verdicts
-            if v.kind == "page_in"
-        ],
-        "faults": [*log["faults"], *faults, *log["tools"]],
-        "alerts": log["alerts"],
-        "refreshes": log["refreshes"],
-        "journal": log["journal"],
-        "boundaries": log["boundaries"],
-        "acts": log["acts"],
-        "prev": side.chain,
-    }
-    caused = [[page.page_id, v.exact] for page, v in verdicts if not v.credited]
-    if caused:
-        record["caused_by_drop"] = caused  # met, but no hits
-    resident = len(side.fidelity) - side.fidelity.count(0)
-    if side.changed_since_keyframe > resident and state.turn > 1:
-        side.changed_since_keyframe = 0
-        record["keyframe"] = {
-            page.page_id: LABEL[side.fidelity[page.order]] for page in pages if side.fidelity[page.order]
-        }
-    record["residency"] = f"{side.residency:064x}"
-    return record
+class _Judged:
+    """The turn's verdicts as JSON."""
+
+    __slots__ = ("caused", "faults", "hits", "page_ins")
+
+    def __init__(self, state: State, side: SideState) -> None:
+        self.hits: list[str] = []
+        self.page_ins: list[str] = []
+        self.faults: list[dict[str, Any]] = []
+        self.caused: list[str] = []  # met, but no hits: the drop caused the demand
+        for verdicts in (side.verdicts, side.guesses):
+            for order, verdict in verdicts.items():
+                page_id, exact = state.table.pages[order].page_id, "true" if verdict.exact else "false"
+                at, level = LABEL[side.fidelity[order]], LABEL[verdict.level]
+                if verdict.kind == "fault":
+                    data = verdict_fault(verdict, at, amends=False)
+                    self.faults.append({"page_id": page_id, **data})
+                elif verdict.kind == "page_in":
+                    self.page_ins.append(f'[{_quoted(page_id)},"{at}","{level}",{verdict.tokens},{exact}]')
+                elif verdict.credited:
+                    self.hits.append(f'[{_quoted(page_id)},"{level}",{exact}]')
+                if not verdict.credited:
+                    self.caused.append(f"[{_quoted(page_id)},{exact}]")
+
+
+def _json(value: Any) -> str:
+    """Canonical JSON; nothing is the empty list."""
+    return codec.canonical(value).decode("ascii") if value else "[]"
+
+
+def _count(value: int | None) -> str:
+    return "null" if value is None else str(value)
+
+
+def _record(state: State, side: SideState) -> str:
+    """The record as canonical JSON, written key by key in their order, without its last brace."""
+    log, judged, changes = side.log.get, _Judged(state, side), _changes(state, side)
+    faults = [*log("faults", ()), *judged.faults, *log("tools", ())]
+    caused = f'"caused_by_drop":[{",".join(judged.caused)}],' if judged.caused else ""
+    policies = f'"policies":{_json(log("policies"))},' if log("policies") else ""  # as they were changed to
+    return (
+        f'{{"acts":{_json(log("acts"))},"alerts":{_json(log("alerts"))},'
+        f'"boundaries":{_json(log("boundaries"))},"budget":{_count(side.budget)},{caused}'
+        f'"changes":[{changes}],"faults":{_json(faults)},"floor_tokens":{side.floor_tokens},'
+        f'"hits":[{",".join(judged.hits)}],"insufficient_by":{side.insufficient_by},'
+        f'"journal":{_json(log("journal"))},{_keyframe(state, side)}"page_budget":{_count(side.page_budget)},'
+        f'"page_ins":[{",".join(judged.page_ins)}],{policies}"policy":{_quoted(side.policy.name)},'
+        f'"prefix_tokens":{side.prefix_tokens},"prev":"{side.chain}","refreshes":{_json(log("refreshes"))},'
+        f'"required_tokens":{side.required_tokens},"residency":"{side.residency:064x}",'
+        f'"resident_tokens":{side.resident_tokens},"side":"{side.side.value}",'
+        f'"tokens_used":{side.tokens_used},"turn":{state.turn},'
+        f'"unmet":{_json([state.table.pages[order].page_id for order in side.unmet])}'
+    )
+
+
+def _keyframe(state: State, side: SideState) -> str:
+    """All that is resident, now and then: when more has changed since the last one than is resident."""
+    if side.changed_since_keyframe <= side.resident_pages or state.turn <= 1:
+        return ""
+    side.changed_since_keyframe = 0
+    held = zip(state.table.pages, side.fidelity, strict=True)
+    return f'"keyframe":{codec.canonical({p.page_id: LABEL[f] for p, f in held if f}).decode("ascii")},'
 
 
 def close_turn(state: State, *, final: bool) -> list[Outcome]:
@@ -117,12 +152,12 @@ def close_turn(state: State, *, final: bool) -> list[Outcome]:
             for key, entries in side.next_log.items():
                 side.log[key].extend(entries)
             side.next_log = new_log()
-        line = codec.canonical(_record(state, side))
+        line = seal(_record(state, side))
         side.chain = sha256(line)
         side.log = new_log()
         side.verdicts, side.guesses = {}, {}
         data = {"record": line.decode("ascii"), "sha256": side.chain, "demanded": demanded}
-        found.append(outcome(state, side, "turn", None, **data))
+        found.append(Outcome(state.seq, side.side, state.turn, "turn", None, data))
     return found
 
 
@@ -140,11 +175,26 @@ def _move_recency(state: State, side: SideState) -> list[str]:
         del hot[order]
         if index is not None and pages[order].status is PageStatus.LIVE:
             index.chill(pages[order])
+    asked = dict.fromkeys(side.demanded, int(Fidelity.FULL))  # of a repeated call: its whole result
+    if side.guesses:
+        for order, verdict in side.guesses.items():
+            if verdict.credited and order in asked:
+                asked[order] = verdict.level
+    for order, verdict in side.verdicts.items():
+        if verdict.credited and order in asked:
+            guess = side.guesses.get(order)
+            other = guess.level if guess is not None and guess.credited else 0
+            asked[order] = max(verdict.level, other)
+    demanded = []
     for order in side.demanded:
-        if order not in hot and index is not None and pages[order].status is PageStatus.LIVE:
-            index.chill(pages[order], away=True)
-        hot[order] = hot.get(order, 0.0) + 1.0
+        page = pages[order]
+        demanded.append(page.page_id)
+        if order in hot:
+            hot[order] += 1.0
+        else:
+            if index is not None and page.status is PageStatus.LIVE:
+                index.warm(page)
+            hot[order] = 1.0
         side.seats[order].peak = hot[order]
-    demanded = [pages[order].page_id for order in side.demanded]
-    side.demanded = {}
+    side.asked, side.demanded = asked, {}
     return demanded

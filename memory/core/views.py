@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from memory.core.outcomes import PageView, SessionView, SideTotals, SideView
 from memory.core.pages import Page
-from memory.core.state import SideState, State
+from memory.core.state import Seat, SideState, State
 from memory.core.types import Fidelity
+
+_BLANK = Seat()
 
 
 def page_ids(state: State) -> list[str]:
@@ -18,6 +20,11 @@ def page_label(state: State, page_id: str) -> tuple[str, str]:
     page = state.page(page_id)
     assert page is not None, page_id
     return page.type.value, page.title
+
+
+def grants(state: State) -> frozenset[str]:
+    """The scopes that the session may write."""
+    return state.grants
 
 
 def page_view(state: State, page_id: str) -> PageView | None:
@@ -35,7 +42,7 @@ def page_view(state: State, page_id: str) -> PageView | None:
         cap=page.cap,
         status=page.status,
         dirty=page.order in state.primary.dirty,
-        version=state.primary.seats[page.order].version,
+        version=_seat(state.primary, page).version,
         inferred=page.inferred,
         resolvable=page.resolvable,
         provenance_kind=page.provenance[0],
@@ -49,14 +56,19 @@ def page_view(state: State, page_id: str) -> PageView | None:
         order=page.order,
         primary=_side_view(state.primary, page),
         shadow=None if state.shadow is None else _side_view(state.shadow, page),
+        links=state.declarations.links.get(page.order, ()),
     )
 
 
+def _seat(side: SideState, page: Page) -> Seat:
+    return side.seats.get(page.order) or _BLANK
+
+
 def _side_view(side: SideState, page: Page) -> SideView:
-    seat = side.seats[page.order]
+    seat = _seat(side, page)
     return SideView(
         fidelity=Fidelity(side.fidelity[page.order]),
-        tokens=seat.in_prompt,
+        tokens=side.in_prompt[page.order],
         reason=seat.reason,
         since_turn=seat.since_turn,
         recency=seat.peak,
@@ -101,6 +113,7 @@ def _totals(side: SideState) -> SideTotals:
         rejected=dict(totals.rejected),
         reread_tokens=totals.reread_tokens,
         resident_tokens=side.resident_tokens,
+        prefix_share=totals.prefix_share,
     )
 
 

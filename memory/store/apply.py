@@ -27,7 +27,7 @@ from memory.core.outcomes import Outcome
 from memory.models import Event, EventOutcomes, Prompt, Session, Turn
 from memory.prompt import Section, render
 from memory.safe import one_line
-from memory.store import cache, fold, limits
+from memory.store import cache, commits, fold, limits
 from memory.store.append import chunks, session_pk
 from memory.store.derive import Step
 from memory.store.history import residency_numbers
@@ -202,7 +202,7 @@ def _feed(work: Projection, row: Event) -> None:
     """Completes, decodes and steps one event. EventError is raised only before the engine has seen it."""
     sent = unpack_json(row.body)
     body = _completed(work, row, sent)
-    decoded = core.decode_body(row.kind, body)
+    decoded = core.decode_body(row.kind, body, row.version)
     limits.check(row.kind, body)
     try:
         outcomes = core.step(work.live.state, CoreEvent(row.seq, decoded, row.actor))
@@ -235,11 +235,11 @@ def _prompt_sha256(work: Projection, request_id: str) -> str | None:
 
 
 def _render(work: Projection, row: Event, outcomes: list[Outcome]) -> None:
-    prompt = next((o for o in outcomes if o.kind == "prompt" and "pages" in o.data), None)
+    prompt = next((o for o in outcomes if o.kind == "prompt"), None)
     if prompt is None:
         return
     request_id = str(prompt.data["request_id"])  # a new one: the engine refuses what it has seen
-    held = [(page_id, label, seq) for page_id, label, seq in prompt.data["pages"] if label != "absent"]
+    held = core.prompt_pages(work.live.state)
     texts = _texts(work, [seq for _, _, seq in held])
     sections = [_section(work, page_id, label, texts[seq]) for page_id, label, seq in held]
     rendered = render(prompt.turn, request_id, sections, int(prompt.data.get("tokens_used", 0)))
@@ -279,11 +279,17 @@ def _store(work: Projection, old: int) -> bool:
         snapshot = core.dump_state(live.state)
     changes = header(live.state, live.seq)
     pages = work.page_rows()
+    shared = work.shared
+    for commit in shared.commits.values():
+        commit.reps = _texts(work, [commit.text_seq])[commit.text_seq]
     with transaction.atomic():
+        told = commits.plan(work.pk, shared) if shared.commits or shared.created else None
         moved = Session.objects.filter(pk=work.pk, applied_seq=old).update(**changes)
         if not moved:
             return False
         write(work, pages, snapshot)
+        if told is not None:
+            commits.store(told)
     if snapshot is not None:
         live.snapshot_seq = live.seq
     return True

@@ -334,8 +334,8 @@ def test_a_second_start_changes_nothing() -> None:
 
 
 def test_unknown_policies_are_rejected() -> None:
-    session = Session(policy="clawweb")
-    assert "clawweb" in session.refused()
+    session = Session(policy="clawnest")
+    assert "clawnest" in session.refused()
     session = Session("observed", shadow_policy="nonsense")
     assert "nonsense" in session.refused()
     session.add("a")

@@ -11,8 +11,9 @@ from memory.core.codec import decode_body
 from memory.core.page_table import PageTable
 from memory.core.pages import Page
 from memory.core.policies import POLICIES
-from memory.core.selector import SelectionIndex, required_pages
-from memory.core.types import ChangeReason
+from memory.core.selector import SelectionIndex, need_of, required_pages
+from memory.core.state import SideState
+from memory.core.types import ChangeReason, Side
 from tests.core import oracle_selector
 from tests.core.cast import Session, of
 from tests.core.strategies import specs
@@ -56,12 +57,22 @@ def test_same_choice_as_the_plain_selector(
         for page in table.pages
     ]  # fmt: skip
     want = oracle_selector.select(plain, policy, declared, first, budget)
+    need = need_of(
+        table, {i: (f, ChangeReason.DEMANDED) for i, f in declared.items()}, after_boundary=first
+    )  # fmt: skip
+    side = SideState(Side.PRIMARY, policy)
+    side.fidelity = bytearray(data.draw(st.integers(0, 4)) for _ in rows)
+    got = SelectionIndex(policy, table, hot).choose(table, side, need, budget)
+    stands = list(side.fidelity)
+    for order, fidelity, _ in got.moves:
+        stands[order] = fidelity
+    assert (stands, got.tokens_used, got.unmet) == want
+    assert [m[0] for m in got.moves] == [i for i in orders if stands[i] != side.fidelity[i]]
     needed = required_pages(
         table, {i: (f, ChangeReason.DEMANDED) for i, f in declared.items()},
-        auto_pins=policy.auto_pins, after_boundary=first,
+        auto_pins=True, after_boundary=first,
     )  # fmt: skip
-    got = SelectionIndex(policy, table, hot).select(table, needed, budget)
-    assert (list(got.fidelity), got.tokens_used, got.unmet) == want
+    assert need.tokens == sum(table.pages[r.order].tokens[table.pages[r.order].at(r.level)] for r in needed)
 
 
 @given(rows=tables(), data=st.data())
@@ -71,7 +82,7 @@ def test_index_kept_up_is_the_index_made_anew(rows: list[dict[str, Any]], data: 
     index = SelectionIndex(POLICIES["clawvm"], table, hot)
     for page in table.pages:
         if data.draw(st.booleans()):
-            index.chill(page, away=True)
+            index.warm(page)
             hot[page.order] = 1.0
         if data.draw(st.booleans()):
             index.leave(page)
@@ -81,8 +92,9 @@ def test_index_kept_up_is_the_index_made_anew(rows: list[dict[str, Any]], data: 
             del hot[page.order]
             index.chill(page)
     fresh = SelectionIndex(POLICIES["clawvm"], table, hot)
-    assert index.cold == fresh.cold
+    assert list(index.steps) == list(fresh.steps)
     assert index.prefetch == fresh.prefetch
+    assert (index.base, index.base_tokens, index.warmed) == (fresh.base, fresh.base_tokens, fresh.warmed)
 
 
 def test_walk_goes_on_past_a_page_that_does_not_fit() -> None:
