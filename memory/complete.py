@@ -41,7 +41,7 @@ def complete_many(items: Iterable[tuple[str, Body]]) -> list[Body]:
     return [complete(kind, body) for kind, body in items]
 
 
-def check(kind: str, body: Body) -> None:
+def check(kind: str, body: Body, version: int | None = None) -> None:
     """As ``memory.core.decode_body``, but the incomplete form passes too; cheap. Raises ``EventError``."""
     from memory.core import decode_body
 
@@ -62,7 +62,7 @@ def check(kind: str, body: Body) -> None:
             raise EventError("args", "either args or signature, not both")
         rest = {k: v for k, v in body.items() if k not in ("args", "cwd", "root")}
         body = {**rest, "signature": "-"}
-    decode_body(kind, body)
+    decode_body(kind, body, version)
 
 
 def _text_of(holder: Body, where: str) -> tuple[str, dict[str, Any]]:

@@ -155,6 +155,7 @@ class Event(models.Model):
     body = models.BinaryField()
     body_sha256 = models.CharField(max_length=64)
     completed = models.BinaryField(null=True)  # null: the body was complete as it came
+    version = models.PositiveSmallIntegerField(default=1)  # of the kind, in which both were written
     record_n = models.PositiveIntegerField(null=True)  # the record it was derived from
     at = models.CharField(max_length=40, blank=True)  # the sender's time as sent, for display only
     received_at = models.DateTimeField(auto_now_add=True)
@@ -328,6 +329,21 @@ class JournalEntry(models.Model):
 
     class Meta:
         constraints = [models.UniqueConstraint(fields=["session", "side", "seq", "idx"], name="journal_once")]
+
+
+class ProjectPage(models.Model):
+    """What the sessions of a project have committed of a page of project scope: the newest version, and the
+    event that holds its text. Its row lock puts crossing commits in an order.
+    """
+
+    project = models.ForeignKey(Project, models.CASCADE, related_name="pages", db_index=False)
+    page_id = models.CharField(max_length=512)
+    version = models.PositiveIntegerField(default=0)  # 0: nothing is committed yet
+    session = models.ForeignKey(Session, models.CASCADE, null=True, related_name="+")
+    text_seq = models.PositiveIntegerField(default=0)  # of that session's log
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["project", "page_id"], name="project_page_once")]
 
 
 class Snapshot(models.Model):

@@ -231,9 +231,9 @@ def _return_to(state: State, page: Page, version: int, act: Act) -> list[Outcome
             value={"version": version},
             scope=page.scope.value,
             evidence_ref=page.page_id,
-            base_version=side.seats[page.order].version,
+            base_version=side.seats.version(page.order),
         )
-        side.journal.stage(update, page.order, state.seq)
+        side.journal.stage(update, page.order, state.seq, ours=True)
         told.append(journal_note(state, side, page, update, update.update_id, "staged", "restore"))
     return [*told, _page_told(state, page, "dirty", f"restored to version {version}")]
 
@@ -366,7 +366,7 @@ def _put_text_back(state: State, side: SideState, act: Act, page: Page) -> list[
     text that stood there, so that the next boundary writes that one.
     """
     side.retext.add(page.order)
-    entry = side.journal.entries.get(_update_id(act.seq, page))
+    entry = side.journal.find(_update_id(act.seq, page))
     if entry is None:
         side.dirty[page.order] = state.seq
         return [outcome(state, side, "page", page, change="dirty", reason="undo of what was committed")]

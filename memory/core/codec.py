@@ -12,7 +12,7 @@ from enum import StrEnum
 from typing import Any
 
 from memory.core import events as ev
-from memory.core import forms
+from memory.core import forms, policy_form, versions
 from memory.core.errors import EventError
 from memory.core.types import (
     DEGRADATION_PATH,
@@ -22,8 +22,10 @@ from memory.core.types import (
     Mode,
     PageType,
     Pin,
+    RecallReason,
     Scope,
     ToolKind,
+    WriteOp,
 )
 
 Check = forms.Check
@@ -112,6 +114,39 @@ def _page(value: Any, where: str) -> ev.PageSpec:
     return spec
 
 
+_RULE = _Form(
+    ev.WriteRule,
+    {
+        "name": _id, "types": _list(_enum(PageType)), "scopes": _list(_enum(Scope)), "pages": _list(_id),
+        "fields": _list(_filled), "deny": _bool, "ops": _list(_enum(WriteOp)),
+        "max_value_bytes": _optional(_count),
+    },
+)  # fmt: skip
+MAX_RULES = 100  # write rules of one session
+MAX_VALIDATORS = 32  # that one session requires, and verdicts on one update
+
+
+def _write_rule(value: Any, where: str) -> ev.WriteRule:
+    rule: ev.WriteRule = _RULE.nested(value, where)
+    if not (rule.deny or rule.ops or rule.max_value_bytes is not None):
+        _fail(where, "forbids nothing: it needs deny, ops or max_value_bytes")
+    if rule.deny and (rule.ops or rule.max_value_bytes is not None):
+        _fail(where, "denies all, so ops and max_value_bytes say nothing")
+    return rule
+
+
+def _write_rules(value: Any, where: str) -> tuple[ev.WriteRule, ...]:
+    rules: tuple[ev.WriteRule, ...] = _list(_write_rule, maximum=MAX_RULES)(value, where)
+    policy_form.once(where, (rule.name for rule in rules))
+    return rules
+
+
+def _validators(value: Any, where: str) -> tuple[str, ...]:
+    names: tuple[str, ...] = _list(_id, maximum=MAX_VALIDATORS)(value, where)
+    policy_form.once(where, names)
+    return names
+
+
 _acts: dict[str, Check] = {"page_ids": _list(_id, 1), "reason": _string, "based_on_seq": _optional(_count)}
 _leave: dict[str, Check] = {"page_id": _id, "reason": _string}
 _opt_id, _opt_count, _opt_fidelity = _optional(_id), _optional(_count), _optional(_present)
@@ -120,8 +155,10 @@ _CHECKS: dict[type, dict[str, Check]] = {
     ev.SessionStarted: {
         "harness": _string, "mode": _enum(Mode), "policy": _filled, "model": _string, "window": _opt_count,
         "window_source": _words("recorded", "published", "configured", "unknown"), "reserve": _count,
-        "budget": _opt_count, "shadow_policy": _optional(_filled), "settings": _json_object,
-        "resumed_from": _optional(_string),
+        "budget": _opt_count, "shadow_policy": _optional(_filled), "shadow_budget": _opt_count,
+        "settings": _json_object,
+        "resumed_from": _optional(_string), "policies": policy_form.declared_policies,
+        "write_rules": _write_rules, "validators": _validators,
     },
     ev.SettingsChanged: {
         "budget": _opt_count, "policy": _optional(_filled), "reserve": _opt_count,
@@ -155,8 +192,15 @@ _CHECKS: dict[type, dict[str, Check]] = {
         "reads": _list(_resource), "writes": _list(_resource), "exact": _bool,
     },
     ev.ToolReturned: {"call_id": _id, "page_id": _opt_id, "error": _bool},
-    ev.Recall: {"query": _string, "found": _count, "reason": _optional(_string), "pages": _list(_id)},
+    ev.Recall: {
+        "query": _string, "found": _count, "detail": _string,
+        "reason": _optional(_enum(RecallReason)), "pages": _list(_id),
+    },
     ev.WriteStaged: {"update": _UPDATE.nested},
+    ev.WriteJudged: {
+        "update_id": _id, "validator": _id, "verdict": _words("allow", "deny"), "reason": _string,
+        "evidence": _string,
+    },
     ev.WriteResolved: {"update_id": _id, "action": _words("approve", "merge", "drop"), "value": _json},
     ev.Boundary: {
         "kind": _enum(BoundaryKind), "trigger": _string, "tokens_before": _opt_count,
@@ -165,6 +209,7 @@ _CHECKS: dict[type, dict[str, Check]] = {
     },
     ev.ProjectCommit: {
         "page_id": _id, "version": _count, "representations": _representations, "origin_session": _string,
+        "crossed": _bool,
     },
     ev.OperatorPin: {**_acts, "pin": _enum(Pin), "min_fidelity": _opt_fidelity},
     ev.OperatorUnpin: _acts,
@@ -176,7 +221,9 @@ _CHECKS: dict[type, dict[str, Check]] = {
     ev.Noted: {"what": _string, "data": _json_object},
 }  # fmt: skip
 _FORMS: dict[str, forms.Form] = {cls.KIND: _Form(cls, checks) for cls, checks in _CHECKS.items()}  # type: ignore[attr-defined]
-_BY_CLASS: dict[type, forms.Form] = {f.cls: f for f in (*_FORMS.values(), _PROVENANCE, _PAGE, _UPDATE)}
+_BY_CLASS: dict[type, forms.Form] = {
+    f.cls: f for f in (*_FORMS.values(), _PROVENANCE, _PAGE, _UPDATE, _RULE, policy_form.FORM)
+}
 assert set(_FORMS) == set(ev.KINDS)
 
 
@@ -205,10 +252,12 @@ def canonical(value: Any) -> bytes:
     return _ENCODER.encode(value).encode("ascii")
 
 
-def decode_body(kind: str, raw: bytes | dict[str, Any]) -> ev.Body:
-    """The event body that ``raw`` (JSON bytes, or what ``json.loads`` gives) holds.
+def decode_body(kind: str, raw: bytes | dict[str, Any], version: int | None = None) -> ev.Body:
+    """The event body that ``raw`` (JSON bytes, or what ``json.loads`` gives) holds. ``version``: that of the
+    kind in which it was written, ``None`` for the current one; an older body is migrated (see ``versions``).
 
-    Raises ``EventError(where, why)`` for an unknown kind or field, a wrong type or a value over its limit.
+    Raises ``EventError(where, why)`` for an unknown kind or field, a wrong type, a value over its limit or a
+    version that is not known here.
     """
     form = _FORMS.get(kind)
     if form is None:
@@ -216,7 +265,7 @@ def decode_body(kind: str, raw: bytes | dict[str, Any]) -> ev.Body:
     value = raw if isinstance(raw, dict) else parse_json(raw)
     if type(value) is not dict:
         raise EventError("body", "must be an object")
-    body: ev.Body = form.read(value)
+    body: ev.Body = form.read(value if version is None else versions.migrate(kind, value, version))
     return body
 
 
@@ -248,6 +297,11 @@ def update_from_json(value: dict[str, Any]) -> ev.Update:
     """An update from what ``plain`` made of it."""
     update: ev.Update = _UPDATE.read(value)
     return update
+
+
+def write_rules_from_json(value: list[Any]) -> tuple[ev.WriteRule, ...]:
+    """Write rules from what ``plain`` made of them."""
+    return _write_rules(value, "write_rules")
 
 
 def body_to_json(body: ev.Body) -> dict[str, Any]:

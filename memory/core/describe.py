@@ -9,15 +9,19 @@ from dataclasses import MISSING, Field, fields
 from typing import Any, Final
 
 from memory.core import events as ev
+from memory.core.policies import Policy
 from memory.core.types import (
     BoundaryKind,
     Fidelity,
     Mode,
     PageType,
     Pin,
+    RecallReason,
     Scope,
     ToolKind,
+    WriteOp,
 )
+from memory.core.versions import event_version
 
 _REPS: Final = {"full": {"tokens": 9, "text": "Never push to main."}}
 _FROM: Final = {"kind": "file", "ref": "RULES.md"}
@@ -67,7 +71,7 @@ EXAMPLES: Final[dict[str, dict[str, Any]]] = {
         "reads": ["file:a.py"],
     },
     "tool_returned": {"call_id": "call-7", "page_id": "read:a.py"},
-    "recall": {"query": "which port", "found": 0, "reason": "not indexed"},
+    "recall": {"query": "which port", "found": 0, "reason": "NO_MATCH", "detail": "not indexed"},
     "write_staged": {
         "update": {
             "update_id": "u1",
@@ -79,6 +83,13 @@ EXAMPLES: Final[dict[str, dict[str, Any]]] = {
             "evidence_ref": "say:3",
             "base_version": 1,
         }
+    },
+    "write_judged": {
+        "update_id": "u1",
+        "validator": "licence",
+        "verdict": "deny",
+        "reason": "the licence forbids it",
+        "evidence": "LICENCE.md, sha256 9f…",
     },
     "write_resolved": {"update_id": "u1", "action": "approve"},
     "boundary": {"kind": "compaction", "trigger": "auto", "summary_page": "summary:1"},
@@ -92,8 +103,8 @@ EXAMPLES: Final[dict[str, dict[str, Any]]] = {
     "session_ended": {"reason": "done"},
     "noted": {"what": "title", "data": {"title": "Fix the parser"}},
 }
-_ENUMS: Final = (Mode, PageType, Pin, Scope, ToolKind, BoundaryKind)
-_PARTS: Final = (ev.PageSpec, ev.Provenance, ev.Representation, ev.Update)
+_ENUMS: Final = (Mode, PageType, Pin, Scope, ToolKind, BoundaryKind, WriteOp, RecallReason)
+_PARTS: Final = (ev.PageSpec, ev.Provenance, ev.Representation, ev.Update, ev.WriteRule, Policy)
 _HEAD: Final = """# Events
 
 Made by `python -m memory.core.describe` from `memory/core/events.py`; do not edit it by hand.
@@ -101,6 +112,9 @@ Made by `python -m memory.core.describe` from `memory/core/events.py`; do not ed
 The API's `events` of a session (see `/api/docs`) take each as `{"kind": …, "body": {…}}`. A field without a
 default must be there; an unknown field is refused. Instead of `representations` the API also takes `text`
 (the page's full text, of which the shorter forms are made), and `args` instead of a call's `signature`.
+
+Each kind has a version, which is kept with every event; a body of an older one is migrated when it is read, step
+by step (`memory/core/versions.py`). A kind is at version 1 unless it says otherwise here.
 """
 
 
@@ -112,7 +126,7 @@ def markdown() -> str:
 def _lines() -> Iterator[str]:
     yield _HEAD
     for kind, cls in ev.KINDS.items():
-        yield from _section(f"`{kind}`", cls)
+        yield from _section(f"`{kind}`", cls, event_version(kind))
         yield from ("```json", json.dumps(EXAMPLES[kind], indent=2), "```", "")
     yield "## Parts\n"
     for cls in _PARTS:
@@ -123,8 +137,10 @@ def _lines() -> Iterator[str]:
     yield f"- `Fidelity`, lowest first: {', '.join(f'`{f.label}`' for f in Fidelity)}"
 
 
-def _section(title: str, cls: type) -> Iterator[str]:
+def _section(title: str, cls: type, version: int = 1) -> Iterator[str]:
     yield f"### {title}\n"
+    if version > 1:
+        yield f"Version {version}.\n"
     doc = cls.__doc__ or ""
     if doc and not doc.startswith(f"{cls.__name__}("):  # what dataclass writes itself
         yield " ".join(doc.replace("``", "`").split()) + "\n"

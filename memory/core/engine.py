@@ -7,16 +7,16 @@ changes nothing but the count of rejected events.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from memory.core import acts, page_events, prompts, tool_events
+from memory.core import acts, page_events, prompts, tool_events, writes
 from memory.core import events as ev
 from memory.core.acts import Refused
+from memory.core.declarations import Declarations
 from memory.core.faults import judge_observed, not_judged, unmet, was_dropped
 from memory.core.handling import known_page, known_policy, need_turn, primary_side, tell
-from memory.core.lifecycle import apply_boundary, journal_note
-from memory.core.lifecycle import commit as commit_page
+from memory.core.lifecycle import apply_boundary
 from memory.core.outcomes import Outcome
 from memory.core.policies import Policy
 from memory.core.state import SideState, State
@@ -24,16 +24,22 @@ from memory.core.trace import ENGINE_VERSION, close_turn, make_head
 from memory.core.types import (
     ChangeReason,
     Mode,
-    RejectReason,
     Side,
 )
+from memory.core.validation import Validator
 
 __all__ = ["ENGINE_VERSION", "State", "new_state", "reject", "step", "touched", "trace_head"]
 
 
-def new_state() -> State:
-    """The state before ``session_started``."""
-    return State()
+def new_state(validators: Mapping[str, Validator] | None = None, *, replaying: bool = False) -> State:
+    """The state before ``session_started``. ``validators``: plug-ins by name, pure functions of an update and
+    its page; they belong to the process, so ``load_state`` takes them again, and a replay the same ones.
+    ``replaying``: the log has ended and is run again, so that ``oracle`` may be told what comes.
+    """
+    state = State()
+    state.validators = dict(validators or {})
+    state.replaying = replaying
+    return state
 
 
 def step(state: State, event: ev.Event) -> list[Outcome]:
@@ -92,12 +98,17 @@ def _session_started(state: State, body: ev.SessionStarted, actor: str) -> list[
         ]
     recorded = body.mode is not Mode.ENFORCED
     watched = "observed_resolving" if body.settings.get("harness_resolves") is True else "observed"
-    policy = known_policy(watched if recorded else body.policy)
+    declared = Declarations.of(body)
+    policy = known_policy(
+        declared, watched if recorded else body.policy, replaying=state.replaying
+    )
     if recorded:
-        known_policy(body.policy)
+        known_policy(declared, body.policy, replaying=state.replaying)
     elif not policy.selects:
         raise Refused(f"policy {policy.name!r} selects nothing; an enforced session needs one that does")
-    shadow = None if body.shadow_policy is None else known_policy(body.shadow_policy)
+    shadow = None
+    if body.shadow_policy is not None:
+        shadow = known_policy(declared, body.shadow_policy, replaying=state.replaying)
     if shadow is not None and not shadow.selects:
         raise Refused(f"policy {shadow.name!r} selects nothing and cannot be a shadow")
     grants = body.settings.get("grants", ["session", "project"])
@@ -106,13 +117,14 @@ def _session_started(state: State, body: ev.SessionStarted, actor: str) -> list[
     state.started = True
     state.harness, state.mode, state.model = body.harness, body.mode, body.model
     state.window, state.window_source = body.window, body.window_source
-    state.reserve, state.budget = body.reserve, body.budget
+    state.reserve, state.budget, state.shadow_budget = body.reserve, body.budget, body.shadow_budget
     state.grants = frozenset(grants)
+    state.declarations = declared
     state.multi_session = body.settings.get("multi_session") is True
     state.primary = _new_side(state, Side.PRIMARY, policy)
     if shadow is not None:
         state.shadow = _new_side(state, Side.SHADOW, shadow)
-    state.head = make_head(body, list(state.sides()))
+    state.head = make_head(body, list(state.sides()), sorted(state.validators))
     for side in state.sides():
         side.chain = hashlib.sha256(state.head).hexdigest()
     told = {
@@ -134,13 +146,14 @@ def _new_side(state: State, side: Side, policy: Policy) -> SideState:
 def _settings_changed(state: State, body: ev.SettingsChanged, actor: str) -> list[Outcome]:
     primary = primary_side(state)
     if body.policy is not None:
-        policy = known_policy(body.policy)
+        policy = known_policy(state.declarations, body.policy, replaying=state.replaying)
         if state.mode is Mode.ENFORCED and not policy.selects:
             raise Refused(f"policy {policy.name!r} selects nothing; an enforced session needs one that does")
         target = primary if state.mode is Mode.ENFORCED else state.shadow
         if target is None or not policy.selects:
             raise Refused("a session that is only read keeps policy 'observed', and it has no shadow")
         target.set_policy(policy, state.table)
+        target.next_log["policies"].append(policy.to_json())
     changed = {}
     for name in ("budget", "policy", "reserve", "model", "window"):
         value = getattr(body, name)
@@ -222,49 +235,11 @@ def _demand_observed(state: State, body: ev.DemandObserved, actor: str) -> list[
     return found
 
 
-# --- writeback ---
-
-
-def _write_staged(state: State, body: ev.WriteStaged, actor: str) -> list[Outcome]:
-    update = body.update
-    page = known_page(state, update.page_id, live=True)
-    if any(side.journal.knows(update.update_id) for side in state.sides()):
-        raise Refused(f"update {update.update_id!r} is already in the journal")
-    found = []
-    for side in state.sides():
-        side.journal.stage(update, page.order, state.seq)
-        side.dirty[page.order] = state.seq
-        found.append(journal_note(state, side, page, update, update.update_id, "staged"))
-    return found
-
-
-def _write_resolved(state: State, body: ev.WriteResolved, actor: str) -> list[Outcome]:
-    entry = primary_side(state).journal.entries.get(body.update_id)
-    if entry is None or entry.state != "parked":
-        raise Refused(f"no parked update {body.update_id!r}")
-    if body.action == "approve" and entry.reason == RejectReason.SCHEMA_INVALID:
-        raise Refused("a malformed update cannot be approved; merge it with a value, or drop it")
-    if body.action == "merge" and body.value is None:
-        raise Refused("merge needs a value")
-    found = []
-    for side in state.sides():
-        mine = side.journal.entries.get(body.update_id)
-        if mine is None or mine.state != "parked":
-            continue
-        page = state.table.pages[mine.order]
-        side.journal.close(mine)
-        found.append(journal_note(state, side, page, mine.update, body.update_id, "resolved", body.action))
-        if body.action != "drop":
-            commit_page(state, side, page)
-            found.append(journal_note(state, side, page, mine.update, body.update_id, "committed", actor))
-    return found
+# --- boundaries and operators ---
 
 
 def _boundary(state: State, body: ev.Boundary, actor: str) -> list[Outcome]:
     return apply_boundary(state, body)
-
-
-# --- operators ---
 
 
 def _act(state: State, body: Any, actor: str) -> list[Outcome]:
@@ -296,8 +271,9 @@ _HANDLERS: dict[type, Callable[[State, Any, str], list[Outcome]]] = {
     ev.ToolCalled: tool_events.tool_called,
     ev.ToolReturned: tool_events.tool_returned,
     ev.Recall: tool_events.recall,
-    ev.WriteStaged: _write_staged,
-    ev.WriteResolved: _write_resolved,
+    ev.WriteStaged: writes.write_staged,
+    ev.WriteJudged: writes.write_judged,
+    ev.WriteResolved: writes.write_resolved,
     ev.Boundary: _boundary,
     ev.ProjectCommit: page_events.project_commit,
     ev.OperatorPin: _act,

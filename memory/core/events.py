@@ -9,7 +9,18 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Literal
 
-from memory.core.types import BoundaryKind, Fidelity, Mode, PageType, Pin, Scope, ToolKind
+from memory.core.policies import Policy
+from memory.core.types import (
+    BoundaryKind,
+    Fidelity,
+    Mode,
+    PageType,
+    Pin,
+    RecallReason,
+    Scope,
+    ToolKind,
+    WriteOp,
+)
 
 Json = Any  # what json.loads returns
 
@@ -52,9 +63,27 @@ class PageSpec:
 
 
 @dataclass(frozen=True, slots=True)
+class WriteRule:
+    """A declared write policy. It binds an update that every condition fits (an empty one fits all), and an
+    update that it binds and that it does not allow is rejected as ``POLICY_DENIED``, with the rule's name.
+    """
+
+    name: str
+    types: tuple[PageType, ...] = ()  # of the page
+    scopes: tuple[Scope, ...] = ()  # of the page
+    pages: tuple[str, ...] = ()  # page ids; one that ends in * stands for all that begin so
+    fields: tuple[str, ...] = ()  # of the update
+    deny: bool = False  # nothing may be written
+    ops: tuple[WriteOp, ...] = ()  # that may be used; empty: any
+    max_value_bytes: int | None = None  # of the value, as canonical JSON
+
+
+@dataclass(frozen=True, slots=True)
 class SessionStarted:
     """``settings`` that the engine reads: ``grants`` (scopes the session may write), ``harness_resolves``
     (a harness that we only read can bring a cleared result back from its handle; false unless said).
+    ``policies``: declared ones, at most 32; their names serve wherever a policy is named in this session.
+    ``validators``: names of those that must each have a verdict on an update before it is committed.
     """
 
     KIND: ClassVar[str] = "session_started"
@@ -67,8 +96,12 @@ class SessionStarted:
     reserve: int = 0  # tokens kept free for the answer
     budget: int | None = None  # tokens for pages; None: window less reserve less what we do not control
     shadow_policy: str | None = None  # None: no shadow
+    shadow_budget: int | None = None  # tokens for its pages; None: window less unseen less reserve
     settings: dict[str, Json] = field(default_factory=dict)
     resumed_from: str | None = None
+    policies: tuple[Policy, ...] = ()
+    write_rules: tuple[WriteRule, ...] = ()
+    validators: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -215,7 +248,8 @@ class Recall:
     KIND: ClassVar[str] = "recall"
     query: str
     found: int = 0
-    reason: str | None = None
+    reason: RecallReason | None = None  # why nothing was found
+    detail: str = ""  # the same in the backend's own words
     pages: tuple[str, ...] = ()
 
 
@@ -240,7 +274,26 @@ class WriteStaged:
 
 
 @dataclass(frozen=True, slots=True)
+class WriteJudged:
+    """The verdict of a validator that looked at the outside world: logged, so that a replay need not look
+    again. Of each validator the first verdict on an update holds.
+    """
+
+    KIND: ClassVar[str] = "write_judged"
+    update_id: str
+    validator: str
+    verdict: Literal["allow", "deny"]
+    reason: str = ""
+    evidence: str = ""  # what it saw
+
+
+@dataclass(frozen=True, slots=True)
 class WriteResolved:
+    """An operator's answer to a parked update. ``approve`` commits it although a check failed, and the commit
+    names that check; what has no rule by which it could be merged, or would break a hard pin, is refused.
+    ``merge`` commits ``value`` in its place; ``drop`` gives it up.
+    """
+
     KIND: ClassVar[str] = "write_resolved"
     update_id: str
     action: Literal["approve", "merge", "drop"]
@@ -264,11 +317,16 @@ class Boundary:
 
 @dataclass(frozen=True, slots=True)
 class ProjectCommit:
+    """Another session committed the page. A working copy that is dirty here stays, and is parked at the next
+    boundary as based on an older version, for an operator to approve or drop.
+    """
+
     KIND: ClassVar[str] = "project_commit"
     page_id: str
     version: int
     representations: dict[Fidelity, Representation]
     origin_session: str = ""
+    crossed: bool = False  # it stands, and a commit of this session that did not know of it does not
 
 
 @dataclass(frozen=True, slots=True)
@@ -343,7 +401,7 @@ class Noted:
 Body = (
     SessionStarted | SettingsChanged | PageCreated | PageUpdated | PageSuperseded | PageRetired | PageLinked
     | DirtyMarked | DemandDeclared | PromptRequested | PromptObserved | ModelAnswered | DemandObserved
-    | ToolCalled | ToolReturned | Recall | WriteStaged | WriteResolved | Boundary | ProjectCommit
+    | ToolCalled | ToolReturned | Recall | WriteStaged | WriteJudged | WriteResolved | Boundary | ProjectCommit
     | OperatorPin | OperatorUnpin | OperatorDemote | OperatorRestore | OperatorUndo | Receipt
     | SessionEnded | Noted
 )  # fmt: skip
@@ -353,7 +411,7 @@ KINDS: dict[str, type] = {
     for cls in (
         SessionStarted, SettingsChanged, PageCreated, PageUpdated, PageSuperseded, PageRetired, PageLinked,
         DirtyMarked, DemandDeclared, PromptRequested, PromptObserved, ModelAnswered, DemandObserved,
-        ToolCalled, ToolReturned, Recall, WriteStaged, WriteResolved, Boundary, ProjectCommit,
+        ToolCalled, ToolReturned, Recall, WriteStaged, WriteJudged, WriteResolved, Boundary, ProjectCommit,
         OperatorPin, OperatorUnpin, OperatorDemote, OperatorRestore, OperatorUndo, Receipt,
         SessionEnded, Noted,
     )

@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from memory.core.acts import Refused
+from memory.core.declarations import Declarations
 from memory.core.outcomes import Outcome
 from memory.core.pages import Page
-from memory.core.policies import Policy, find_policy
+from memory.core.policies import Policy
 from memory.core.state import SideState, State, outcome
 from memory.core.types import PageStatus
 
@@ -21,12 +22,15 @@ def known_page(state: State, page_id: str, *, live: bool = False) -> Page:
     return page
 
 
-def known_policy(name: str) -> Policy:
-    policy = find_policy(name)
+def known_policy(declarations: Declarations, name: str, *, replaying: bool = False) -> Policy:
+    """The policy of that name, built in or declared by the session's start; only in a replay one that knows
+    what comes.
+    """
+    policy = declarations.policy(name)
     if policy is None:
         raise Refused(f"unknown policy {name!r}")
-    if policy.name == "oracle":
-        raise Refused("the policy 'oracle' exists in replay only")
+    if policy.future_weight and not replaying:
+        raise Refused(f"the policy {name!r} exists in replay only")
     return policy
 
 

@@ -2,117 +2,139 @@
 
 from __future__ import annotations
 
-from typing import Any
+import hashlib
+from typing import Any, Final
 
 from memory.core import codec
 from memory.core.events import Update
-from memory.core.page_table import PageTable
-from memory.core.pages import Page
-from memory.core.types import Fidelity, Pin, RejectReason, WriteOp
 
-MAX_VALUE_BYTES = 65_536  # of one update's value, as JSON
-MAX_FIELD = 200  # characters of a field's name
-_OPS = frozenset(op.value for op in WriteOp)
+MAX_ENTRIES: Final = 10_000  # staged and parked at one time
+
+__all__ = ["MAX_ENTRIES", "Entry", "Journal", "digest"]
 
 
-def validate(
-    update: Update, page: Page, version: int, table: PageTable, grants: frozenset[str], seq: int
-) -> str:
-    """The reason of the first check that fails, '' if all pass. ``version``: last committed one of the page.
-
-    ``seq``: when the update was staged; its evidence must have been known by then.
-    """
-    if _malformed(update):
-        return RejectReason.SCHEMA_INVALID
-    evidence = table.by_id.get(update.evidence_ref)
-    if evidence is None or evidence.created_seq > seq:
-        return RejectReason.PROVENANCE_UNRESOLVED
-    if update.scope != page.scope or update.scope not in grants:
-        return RejectReason.SCOPE_DENIED
-    if update.op not in _OPS or (update.op == WriteOp.SET_WITH_VERSION and update.base_version != version):
-        return RejectReason.DESTRUCTIVE_OP
-    return RejectReason.POLICY_DENIED if _lowers(update, page) else ""
-
-
-def _malformed(update: Update) -> bool:
-    if not update.field or len(update.field) > MAX_FIELD or update.value is None or update.base_version < 0:
-        return True
-    return len(codec.canonical(update.value)) > MAX_VALUE_BYTES
-
-
-def _lowers(update: Update, page: Page) -> bool:
-    """Would it lower the pin or minimum of a page pinned hard? A value that is none counts as lower."""
-    if page.pin is not Pin.HARD:
-        return False
-    if update.field == "pin":
-        return bool(update.value != Pin.HARD)
-    if update.field == "min_fidelity":
-        value = codec.LABELS.get(update.value) if isinstance(update.value, str) else None
-        return (value or Fidelity.ABSENT) < page.minimum
-    return False
+def digest(update: Update) -> str:
+    """Tells whether an update that comes again is the same one."""
+    return hashlib.sha256(codec.canonical(codec.plain(update))).hexdigest()[:16]
 
 
 class Entry:
-    """One update. ``state``: staged or parked; what is committed or lost leaves only its id."""
+    """One update. ``state``: staged or parked; what is committed or lost leaves only its id and digest.
 
-    __slots__ = ("order", "reason", "seq", "state", "update")
+    ``validator`` and ``detail``: which check parked it, and in what words. ``verdicts``: plug-in → (allow or
+    deny, reason), as logged. ``ours``: an operator's act or a conflict staged it, not the harness.
+    """
 
-    def __init__(self, update: Update, order: int, seq: int, state: str = "staged", reason: str = "") -> None:
-        self.update, self.order, self.seq, self.state, self.reason = update, order, seq, state, reason
+    __slots__ = ("detail", "order", "ours", "reason", "seq", "state", "update", "validator", "verdicts")
+
+    def __init__(self, update: Update, order: int, seq: int, *, ours: bool = False) -> None:
+        self.update, self.order, self.seq, self.ours = update, order, seq, ours
+        self.state, self.reason, self.validator, self.detail = "staged", "", "", ""
+        self.verdicts: dict[str, tuple[str, str]] = {}
 
     def copy(self) -> Entry:
-        return Entry(self.update, self.order, self.seq, self.state, self.reason)
-
-
-class Journal:
-    """Staged and parked updates in journal order, and the ids of all that ever were."""
-
-    __slots__ = ("closed", "entries")
-
-    def __init__(self) -> None:
-        self.entries: dict[str, Entry] = {}
-        self.closed: set[str] = set()  # committed, dropped or lost
-
-    def knows(self, update_id: str) -> bool:
-        return update_id in self.entries or update_id in self.closed
-
-    def stage(self, update: Update, order: int, seq: int) -> None:
-        self.entries[update.update_id] = Entry(update, order, seq)
-
-    def staged(self) -> list[Entry]:
-        return [entry for entry in self.entries.values() if entry.state == "staged"]
-
-    def has_staged(self, order: int) -> bool:
-        return any(e.order == order and e.state == "staged" for e in self.entries.values())
-
-    def parked(self) -> list[Entry]:
-        return [entry for entry in self.entries.values() if entry.state == "parked"]
-
-    def close(self, entry: Entry) -> None:
-        del self.entries[entry.update.update_id]
-        self.closed.add(entry.update.update_id)
-
-    def park(self, entry: Entry, reason: str) -> None:
-        entry.state, entry.reason = "parked", str(reason)
-
-    def copy(self) -> Journal:
-        other = Journal()
-        other.entries = {update_id: entry.copy() for update_id, entry in self.entries.items()}
-        other.closed = set(self.closed)
+        other = Entry(self.update, self.order, self.seq, ours=self.ours)
+        other.state, other.reason = self.state, self.reason
+        other.validator, other.detail = self.validator, self.detail
+        other.verdicts = dict(self.verdicts)
         return other
 
     def to_json(self) -> list[Any]:
-        rows = [
-            [codec.plain(entry.update), entry.order, entry.seq, entry.state, entry.reason]
-            for entry in self.entries.values()
-        ]
-        return [rows, sorted(self.closed)]
+        told = [[name, *verdict] for name, verdict in self.verdicts.items()]
+        plain = codec.plain(self.update)
+        words = [self.state, self.reason, self.validator, self.detail]
+        return [plain, self.order, self.seq, self.ours, *words, told]
+
+    @classmethod
+    def from_json(cls, row: list[Any]) -> Entry:
+        entry = cls(codec.update_from_json(row[0]), row[1], row[2], ours=row[3])
+        entry.state, entry.reason, entry.validator, entry.detail = row[4:8]
+        entry.verdicts = {name: (verdict, reason) for name, verdict, reason in row[8]}
+        return entry
+
+
+class Journal:
+    """Staged and parked updates, each in journal order, and the ids of all that ever were."""
+
+    __slots__ = ("_parked", "_per_page", "_staged", "closed")
+
+    def __init__(self) -> None:
+        self._staged: dict[str, Entry] = {}
+        self._parked: dict[str, Entry] = {}
+        self._per_page: dict[int, int] = {}  # order → staged updates
+        self.closed: dict[str, str] = {}  # committed, dropped or lost: id → digest
+
+    def find(self, update_id: str) -> Entry | None:
+        return self._staged.get(update_id) or self._parked.get(update_id)
+
+    def known_as(self, update_id: str) -> str | None:
+        """The digest of the update that has or had this id."""
+        entry = self.find(update_id)
+        return self.closed.get(update_id) if entry is None else digest(entry.update)
+
+    def full(self) -> bool:
+        return len(self._staged) + len(self._parked) >= MAX_ENTRIES
+
+    def stage(self, update: Update, order: int, seq: int, *, ours: bool = False) -> None:
+        self._wait(Entry(update, order, seq, ours=ours))
+
+    def _wait(self, entry: Entry) -> None:
+        entry.state = "staged"
+        self._staged[entry.update.update_id] = entry
+        self._per_page[entry.order] = self._per_page.get(entry.order, 0) + 1
+
+    def staged(self) -> list[Entry]:
+        return list(self._staged.values())
+
+    def has_staged(self, order: int) -> bool:
+        return order in self._per_page
+
+    def parked(self) -> list[Entry]:
+        return list(self._parked.values())
+
+    def _take(self, entry: Entry) -> None:
+        if self._staged.pop(entry.update.update_id, None) is None:
+            del self._parked[entry.update.update_id]
+            return
+        left = self._per_page.pop(entry.order) - 1
+        if left:
+            self._per_page[entry.order] = left
+
+    def close(self, entry: Entry) -> None:
+        self._take(entry)
+        self.closed[entry.update.update_id] = digest(entry.update)
+
+    def park(self, entry: Entry, reason: str, validator: str, detail: str) -> None:
+        """Put aside with the reason; parked again, it only gets the new one."""
+        if entry.state == "staged":
+            self._take(entry)
+        entry.state, entry.reason, entry.validator, entry.detail = "parked", str(reason), validator, detail
+        self._parked[entry.update.update_id] = entry
+
+    def stage_again(self, entry: Entry) -> None:
+        """A parked update stands at the journal's end once more."""
+        self._take(entry)
+        entry.reason = entry.validator = entry.detail = ""
+        self._wait(entry)
+
+    def copy(self) -> Journal:
+        other = Journal()
+        other._staged = {update_id: entry.copy() for update_id, entry in self._staged.items()}
+        other._parked = {update_id: entry.copy() for update_id, entry in self._parked.items()}
+        other._per_page, other.closed = dict(self._per_page), dict(self.closed)
+        return other
+
+    def to_json(self) -> list[Any]:
+        rows = [entry.to_json() for entry in (*self._staged.values(), *self._parked.values())]
+        return [rows, sorted(self.closed.items())]
 
     @classmethod
     def from_json(cls, row: list[Any]) -> Journal:
         journal = cls()
-        for plain, order, seq, state, reason in row[0]:
-            update = codec.update_from_json(plain)
-            journal.entries[update.update_id] = Entry(update, order, seq, state, reason)
-        journal.closed = set(row[1])
+        for entry in map(Entry.from_json, row[0]):
+            if entry.state == "staged":
+                journal._wait(entry)
+            else:
+                journal._parked[entry.update.update_id] = entry
+        journal.closed = dict(row[1])
         return journal

@@ -149,7 +149,7 @@ def project_commit(state: State, body: ev.ProjectCommit, actor: str) -> list[Out
     if page.scope is not Scope.PROJECT:
         raise Refused(f"page {page.page_id!r} is not of project scope")
     _check_path(page, body.representations)
-    have = primary_side(state).seats[page.order].version
+    have = primary_side(state).seats.version(page.order)
     if body.version <= have and not body.crossed:
         raise Refused(f"version {body.version} is not above {have}, the last committed one")
     tokens = token_row(body.representations)
@@ -177,7 +177,7 @@ def _conflict(state: State, side: SideState, page: Page, body: ev.ProjectCommit)
     it as destructive instead of writing over what it never saw. What was committed here and crossed is parked
     at once.
     """
-    crossed = body.crossed and side.seats[page.order].version > 0
+    crossed = body.crossed and side.seats.version(page.order) > 0
     if not crossed and (page.order not in side.dirty or side.journal.has_staged(page.order)):
         return []
     update = ev.Update(
@@ -188,7 +188,7 @@ def _conflict(state: State, side: SideState, page: Page, body: ev.ProjectCommit)
         value={"text_seq": page.text_seq},
         scope=page.scope.value,
         evidence_ref=page.page_id,
-        base_version=side.seats[page.order].version,
+        base_version=side.seats.version(page.order),
     )
     side.journal.stage(update, page.order, state.seq, ours=True)
     told = [journal_note(state, side, page, update, update.update_id, "staged", "conflict")]

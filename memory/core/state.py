@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from array import array
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Final
 
 from memory.core.declarations import Declarations
 from memory.core.journal import Journal
@@ -16,6 +16,7 @@ from memory.core.page_table import PageTable
 from memory.core.pages import AT, Page
 from memory.core.policies import Policy
 from memory.core.selector import SelectionIndex, Selector
+from memory.core.steady import SteadySelector
 from memory.core.types import ChangeReason, Fidelity, Mode, PageStatus, Side
 from memory.core.validation import Validator
 
@@ -24,41 +25,34 @@ BLOCK = 256  # pages whose tokens in the prompt are summed together
 Cause = tuple[int, int, str]  # seq, turn, what
 
 
+Move = tuple[str, int, Cause | None]  # a page's last change: ChangeReason, turn, the decision behind it
+NO_MOVE: Final[Move] = ("", 0, None)
+
+
 class Seat:
-    """How one page stands on one side."""
+    """What happened to one page on one side."""
 
     __slots__ = (
-        "cause",
         "demand_turns",
         "faults",
         "faults_inferred",
         "insufficient",
         "page_ins",
         "peak",
-        "reason",
-        "since_turn",
         "version",
     )
 
     def __init__(self) -> None:
-        self.reason = ""  # ChangeReason of the last change
-        self.since_turn = 0
         self.peak = 0.0  # recency at the end of the last turn that demanded it
         self.faults = self.faults_inferred = self.insufficient = self.page_ins = 0
         self.demand_turns: tuple[int, ...] = ()
         self.version = 0
-        self.cause: Cause | None = None  # the decision behind the last change
 
     def copy(self) -> Seat:
-        other = Seat.__new__(Seat)
-        for name in Seat.__slots__:
-            setattr(other, name, getattr(self, name))
-        return other
+        return Seat.from_json(self.to_json())
 
     def to_json(self) -> list[Any]:
         return [
-            self.reason,
-            self.since_turn,
             self.peak,
             self.faults,
             self.faults_inferred,
@@ -66,15 +60,12 @@ class Seat:
             self.page_ins,
             list(self.demand_turns),
             self.version,
-            None if self.cause is None else list(self.cause),
         ]
 
     @classmethod
     def from_json(cls, row: list[Any]) -> Seat:
         seat = cls()
         (
-            seat.reason,
-            seat.since_turn,
             seat.peak,
             seat.faults,
             seat.faults_inferred,
@@ -82,10 +73,8 @@ class Seat:
             seat.page_ins,
             demand_turns,
             seat.version,
-            cause,
         ) = row
         seat.demand_turns = tuple(demand_turns)
-        seat.cause = None if cause is None else (cause[0], cause[1], cause[2])
         return seat
 
 
@@ -95,6 +84,11 @@ class Seats(dict[int, Seat]):
     def __missing__(self, order: int) -> Seat:
         seat = self[order] = Seat()
         return seat
+
+    def version(self, order: int) -> int:
+        """Last committed version of the page; 0 at first."""
+        seat = self.get(order)
+        return 0 if seat is None else seat.version
 
 
 class Verdict:
@@ -182,13 +176,14 @@ class SideState:
         self.policy = policy
         self.own = False  # a recording: operators' pins and minima do not bind this side
         self.seats = Seats()
+        self.moved: list[Move] = []  # each page's last change, by table order; shared by all of one prompt
         self.fidelity = bytearray()  # in the last prompt, by table order
         self.in_prompt = array("i")  # tokens in the last prompt, by table order
         self.block_tokens: list[int] = []  # their sums, by ``BLOCK`` of pages
         self.hot: dict[int, float] = {}  # order → recency above 0
         self.index: Selector | None = None
         self.ghosts: set[int] = set()  # in the last prompt, but gone from the table since
-        self.retext: set[int] = set()  # token counts changed since the last prompt
+        self.retext: set[int] = set()  # new (selecting sides), or with new text, since the last prompt
         self.touched: set[int] = set()  # selecting sides: created or changed in any way since the last prompt
         self.asked: dict[int, int] = {}  # order → highest credited demand of the turn that closed last
         self.dirty: dict[int, int] = {}  # order → event that last marked it
@@ -233,11 +228,13 @@ class SideState:
         order = page.order
         self.fidelity.append(0)
         self.in_prompt.append(0)
+        self.moved.append(NO_MOVE)
         if not order % BLOCK:
             self.block_tokens.append(0)
         if self.index is not None:
             self.index.enter(page)
             self.touched.add(order)
+            self.retext.add(order)
         else:
             self.incoming[order] = seq
 
@@ -303,11 +300,11 @@ class State:
         self.declarations = Declarations()
         self.validators: dict[str, Validator] = {}  # of this process: not in the snapshot
 
-    def sides(self) -> Iterator[SideState]:
-        if self.primary is not None:
-            yield self.primary
-        if self.shadow is not None:
-            yield self.shadow
+    def sides(self) -> tuple[SideState, ...]:
+        """Primary, then shadow, as far as there are."""
+        if self.primary is None:
+            return ()
+        return (self.primary,) if self.shadow is None else (self.primary, self.shadow)
 
     def page(self, page_id: str) -> Page | None:
         return self.table.by_id.get(page_id)
@@ -315,6 +312,8 @@ class State:
 
 def new_selector(policy: Policy, table: PageTable, side: SideState) -> Selector:
     """The selector that a policy asks for, made from the table and the side as they stand."""
+    if policy.steady:
+        return SteadySelector(policy, table, side)
     return SelectionIndex(policy, table, side.hot)
 
 
@@ -365,9 +364,7 @@ def cause_json(cause: Cause | None) -> dict[str, Any] | None:
     return None if cause is None else {"seq": cause[0], "turn": cause[1], "what": cause[2]}
 
 
-def settle(
-    state: State, side: SideState, order: int, fidelity: int, reason: ChangeReason, cause: Cause
-) -> Outcome | None:
+def settle(state: State, side: SideState, order: int, fidelity: int, move: Move) -> Outcome | None:
     """Put a page at its fidelity of this prompt; the outcome says what changed, ``None`` if nothing did."""
     page = state.table.pages[order]
     before, tokens_before = side.fidelity[order], side.in_prompt[order]
@@ -379,17 +376,15 @@ def settle(
         side.in_prompt[order] = tokens
         side.block_tokens[order // BLOCK] += by
         side.resident_tokens += by
-        kind = page.type.value
+        kind = page.type._value_  # value, without its descriptor's cost
         side.by_type[kind] = side.by_type.get(kind, 0) + by
-    value = reason.value
     if before != fidelity:
         side.fidelity[order] = fidelity
         side.resident_pages += bool(fidelity) - bool(before)
-        seat = side.seats[order]
-        seat.reason, seat.since_turn, seat.cause = value, state.turn, cause
+        side.moved[order] = move
         if page.status is PageStatus.LIVE and order not in state.arrived:
             side.totals.moved_tokens += tokens if by > 0 else tokens_before
-        side.log["changes"].append([order, fidelity, value, before])
+        side.log["changes"].append([order, fidelity, move[0], before])
     return Outcome(
         state.seq,
         side.side,
@@ -401,7 +396,7 @@ def settle(
             "to": LABEL[fidelity],
             "tokens_from": tokens_before,
             "tokens_to": tokens,
-            "reason": value,
+            "reason": move[0],
         },
     )
 

@@ -128,6 +128,14 @@ class RejectReason(StrEnum):
     POLICY_DENIED = "POLICY_DENIED"
 
 
+class RecallReason(StrEnum):
+    """Why a recall came back empty."""
+
+    NO_MATCH = "NO_MATCH"
+    DENIED = "DENIED"
+    BACKEND_ERROR = "BACKEND_ERROR"
+
+
 class ChangeReason(StrEnum):
     """Why a page's fidelity differs from the previous prompt."""
 

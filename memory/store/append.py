@@ -16,6 +16,7 @@ from django.utils import timezone
 from memory import safe
 from memory.core.errors import EventError
 from memory.core.events import KINDS
+from memory.core.versions import event_version
 from memory.models import Event, Project, Record, Session
 from memory.store import limits, wake
 from memory.store.errors import (
@@ -135,7 +136,7 @@ def append_events(session_id: str, items: Sequence[NewEvent], *, actor: str = "h
 class _Prepared:
     """A checked event, its body canonical."""
 
-    __slots__ = ("at", "body", "client_event_id", "kind", "sha256")
+    __slots__ = ("at", "body", "client_event_id", "kind", "sha256", "version")
 
     def __init__(self, item: NewEvent, body: bytes) -> None:
         self.kind = item.kind
@@ -143,6 +144,7 @@ class _Prepared:
         self.sha256 = event_sha256(item.kind, body)
         self.client_event_id = item.client_event_id
         self.at = safe.one_line(item.at, 40)
+        self.version = event_version(item.kind) if item.version is None else item.version
 
 
 def _prepare(index: int, item: NewEvent) -> _Prepared:
@@ -168,7 +170,7 @@ def _prepare(index: int, item: NewEvent) -> _Prepared:
     if not isinstance(body, dict):
         raise BadEvent(index, "body", "must be an object")
     try:
-        complete.check(item.kind, body)
+        complete.check(item.kind, body, item.version)
         limits.check(item.kind, body)
     except EventError as error:
         raise BadEvent(index, error.where, error.why) from None
@@ -236,6 +238,7 @@ def _insert_events(pk: uuid.UUID, fresh: list[_Prepared], actor: str, last_seq: 
                 client_event_id=item.client_event_id,
                 body=pack(item.body),
                 body_sha256=item.sha256,
+                version=item.version,
                 at=item.at,
             )
             for i, item in enumerate(fresh, 1)

@@ -16,6 +16,7 @@ from django.db.models import F
 from django.utils import timezone
 
 from memory.core.errors import EventError
+from memory.core.versions import event_version
 from memory.models import Event, Record, Session
 from memory.safe import one_line
 from memory.store import cache
@@ -167,6 +168,7 @@ def _event(pk: uuid.UUID, record_n: int, kind: str, body: dict[str, Any], at: st
         kind=kind,
         body=pack(raw),
         body_sha256=event_sha256(kind, raw),
+        version=event_version(kind),
         record_n=record_n,
         at=one_line(at or "", 40),
     )

@@ -54,7 +54,7 @@ def fold_rows(state: Any, pk: uuid.UUID, after: int, upto: int) -> None:
             skip(state, row.seq, row.rejected)
             continue
         try:
-            body = core.decode_body(row.kind, unpack_json(row.completed or row.body))
+            body = core.decode_body(row.kind, unpack_json(row.completed or row.body), row.version)
         except EventError as error:
             log.warning("session %s: event %d was applied once and no longer decodes: %s", pk, row.seq, error)
             skip(state, row.seq, malformed(error))
@@ -73,7 +73,7 @@ def _from_snapshot(pk: uuid.UUID, upto: int) -> tuple[Any, int]:
 
 
 def _rows(pk: uuid.UUID, after: int, upto: int) -> Iterator[Event]:
-    fields = ("seq", "kind", "actor", "body", "completed", "rejected", "skipped")
+    fields = ("seq", "kind", "actor", "body", "completed", "version", "rejected", "skipped")
     while after < upto:
         rows = Event.objects.filter(session_id=pk, seq__gt=after, seq__lte=min(after + _CHUNK, upto))
         yield from rows.order_by("seq").only(*fields)

@@ -13,6 +13,7 @@ from memory.models import Act, Event, EventOutcomes, JournalEntry, LedgerEntry, 
 from memory.prompt import Rendered
 from memory.safe import one_line
 from memory.store import cache
+from memory.store.commits import Shared
 from memory.store.pack import canonical, pack
 from memory.store.reads import TEXT_KINDS, act_reason
 from memory.store.views import dump_view
@@ -50,6 +51,7 @@ class Projection:
         self.act_changes: dict[int, dict[str, Any]] = {}  # of acts whose row stands already
         self.prompts: dict[str, Prompt] = {}
         self.texts: list[PageText] = []
+        self.shared = Shared()
         self.title = ""  # told by the record: the newest one serves
         self.first_words = ""  # of the session's first dialogue page: serves where no title is told
         self.page_seqs: dict[str, int] = {}  # page id → the event that last changed its row
@@ -69,6 +71,7 @@ class Projection:
         if row.kind == "write_resolved" and rejected is None:
             self._resolution(row, outcomes)
         if rejected is None:
+            self.shared.add(row.kind, body, self.live.state, outcomes)
             self._texts(row, body)
             self._titles(row, body)
         self._outcomes(row, outcomes)

@@ -11,13 +11,14 @@ from memory.core.outcomes import PageView, SessionView
 @dataclass(frozen=True, slots=True)
 class NewEvent:
     """An event to append. ``body``: a dict, or JSON bytes
-    of an object. ``at``: the sender's time, for display.
+    of an object. ``at``: the sender's time, for display. ``version``: of the kind, None for the current one.
     """
 
     kind: str
     body: dict[str, Any] | bytes
     client_event_id: str | None = None
     at: str = ""
+    version: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

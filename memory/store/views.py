@@ -111,7 +111,8 @@ def _converter(hint: Any) -> _Convert:
     if origin is dict and args[0] is Fidelity:
         return lambda value: {Fidelity(int(k)): v for k, v in value.items()}
     if origin is tuple:
-        return tuple
+        inner = _converter(args[0])
+        return lambda value: tuple(inner(entry) for entry in value)
     if isinstance(hint, type) and is_dataclass(hint):
         return _decoder(hint)
     if isinstance(hint, type) and issubclass(hint, Enum):
