@@ -134,6 +134,11 @@ class Page:
         """
         return AT[self.mask][level]
 
+    @property
+    def top(self) -> int:
+        """The highest representation that selection may use."""
+        return self.mask.bit_length() - 1
+
     def demanded_tokens(self, fidelity: int) -> int:
         """Tokens of the representation that serves the fidelity, the next higher one where it is missing."""
         row = self.tokens

@@ -37,6 +37,14 @@ class Policy:
     recency_weight: float = 0.0
     recompute_weight: float = 0.0
     future_weight: float = 0.0
+    # (ours) steady: the whole floor before any upgrade, and what stands stays (docs/model.md). Marks are shares of
+    # the budget: above the high one steps are taken back down to the low one; at the refill mark pages that fell
+    # are raised again
+    steady: bool = False
+    high_water_percent: int = 100
+    low_water_percent: int = 80
+    refill_percent: int = 30
+    raise_above: float = 1.5  # recency from which a page demanded in the last turn is raised
 
     def writes_back_at(self, kind: BoundaryKind) -> bool:
         return self.writes_back if kind in _SOFT_BOUNDARIES else self.writes_back_at_end
@@ -80,6 +88,11 @@ POLICIES: Final[dict[str, Policy]] = {
         Policy("lru", **_CLAWVM, recency_weight=1.0),
         Policy("clawvm", **_CLAWVM, **_WORTH),  # type: ignore[arg-type]
         Policy("oracle", **_CLAWVM, **_WORTH, future_weight=2.2),  # type: ignore[arg-type]
+        # (ours) for live use
+        Policy(
+            "clawweb", **_CLAWVM, steady=True, base_weight=0.02, hard_weight=2.0, soft_weight=0.6,
+            recency_weight=1.0, recompute_weight=0.01,
+        ),
         # (ours) a harness that we only read writes back by itself or not at all: its log says which
         Policy("observed", selects=False),
         # the same for a harness that can bring a cleared result back from its handle
