@@ -92,11 +92,9 @@ def _asked(log: list[ev.Event], policy: Policy | None, budget: int | None) -> li
     for event in log[1:]:
         body = event.body
         if isinstance(body, ev.SettingsChanged):
-            kept = {
-                "policy": body.policy if policy is None else None,
-                "budget": body.budget if budget is None or not enforced else None,
-            }
-            event = replace(event, body=replace(body, **kept))
+            name = body.policy if policy is None else None
+            tokens = body.budget if budget is None or not enforced else None
+            event = replace(event, body=replace(body, policy=name, budget=tokens))
         found.append(event)
     return found
 
@@ -123,6 +121,7 @@ def _metrics(state: State, side: SideState, trace: tuple[bytes, ...]) -> dict[st
         "committed": totals.committed,
         "rejected": _sorted(totals.rejected),
         "moved_tokens": totals.moved_tokens,
+        "prefix_share": totals.prefix_share,
         "reread_tokens": totals.reread_tokens,
         "inferred": {
             "faults": _sorted(totals.faults_inferred),

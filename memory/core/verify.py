@@ -53,10 +53,13 @@ class _Trace:
         elif self.newlines and line == raw:
             raise TraceError(turn, "the line is cut off: its newline is missing")
         value = _unsealed(line, turn)
-        if turn == 0:
-            self._head(value)
-        else:
-            self._record(value, turn)
+        try:
+            if turn == 0:
+                self._head(value)
+            else:
+                self._record(value, turn)
+        except (AttributeError, KeyError, TypeError, ValueError):
+            raise TraceError(turn, "lacks what a line of a trace holds") from None
         self.turn, self.hash = turn, hashlib.sha256(line).hexdigest()
 
     def _head(self, head: dict[str, Any]) -> None:
@@ -73,7 +76,7 @@ class _Trace:
             what = f"turn {found} stands in its place"
             raise TraceError(turn, f"is missing: {what}" if missing else what)
         if record["prev"] != self.hash:
-            raise TraceError(turn, "does not follow the line before it: that line, or this one, was replaced")
+            raise TraceError(turn - 1, f"was replaced: turn {turn} follows another line than this one")
         if self.side not in (None, record["side"]):
             raise TraceError(turn, f"is of side {record['side']!r}, the turns before of {self.side!r}")
         self.side = record["side"]
