@@ -190,10 +190,10 @@ def test_an_applied_event_that_no_longer_decodes_does_not_stall_the_session(
     cache.clear()
     real = core.decode_body
 
-    def stricter(kind: str, raw: Any) -> Any:
+    def stricter(kind: str, raw: Any, version: int | None = None) -> Any:
         if kind == "noted" and raw.get("what") == "old form":
             raise core.EventError("what", "is written otherwise now")
-        return real(kind, raw)
+        return real(kind, raw, version)
 
     monkeypatch.setattr(core, "decode_body", stricter)
     store.append_events(session, [prompt(1)])

@@ -1,0 +1,239 @@
+"""A commit to a project's page reaches every other live session that has it, once, and conflicts are parked."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+from memory import core, store
+from memory.models import Event, ProjectPage, Session
+from memory.store import apply, cache
+from memory.store.drain import drain
+from memory.store.pack import unpack_json
+from tests.memory.cast import STARTED, page, prompt
+from tests.support.processes import ROOT
+
+
+@pytest.fixture(autouse=True)
+def cold() -> Iterator[None]:
+    cache.clear()
+    yield
+    cache.clear()
+
+
+def new_session(key: str, project: str = "default", **started: Any) -> str:
+    store.ensure_project(project)
+    opening = {**STARTED, **started}
+    row, _ = store.find_or_create_session(
+        project, key, name=key, harness="mine", mode=opening["mode"], started=opening
+    )
+    return row.id
+
+
+def feed(session: str, *events: tuple[str, dict[str, Any]] | store.NewEvent) -> None:
+    items = [e if isinstance(e, store.NewEvent) else store.NewEvent(*e) for e in events]
+    store.append_events(session, items)
+    drain(session)
+
+
+def style(text: str = "tabs") -> store.NewEvent:
+    return page("style", text, "preference", scope="project")
+
+
+def update(text: str) -> tuple[str, dict[str, Any]]:
+    return "page_updated", {"page_id": "style", "text": text, "type": "preference"}
+
+
+FLUSH = ("boundary", {"kind": "flush"})
+
+
+def view(session: str) -> core.PageView:
+    row = store.page(session, "style")
+    assert row is not None
+    return row.view
+
+
+def commits(session: str) -> list[dict[str, Any]]:
+    rows = Event.objects.filter(session_id=session, kind="project_commit").order_by("seq")
+    return [unpack_json(row.body) for row in rows]
+
+
+def parked(session: str) -> list[tuple[str, str]]:
+    return [
+        (row.reason, row.data["detail"])
+        for row in store.journal(session)
+        if row.phase == "rejected" and row.side == "primary"
+    ]
+
+
+def text_of(session: str) -> str:
+    return store.page_texts(session, "style")["full"]["text"]
+
+
+@pytest.mark.django_db
+def test_a_commit_reaches_the_others_with_its_content() -> None:
+    one, two, three = new_session("one"), new_session("two"), new_session("three")
+    elsewhere, ended = new_session("other", "other"), new_session("ended")
+    for session in (one, two, elsewhere, ended):
+        feed(session, style())
+    feed(three, page("else", "nothing of it"))
+    feed(ended, ("session_ended", {}))
+    feed(one, update("spaces"), FLUSH)
+    (told,) = commits(two)
+    assert (told["page_id"], told["version"], told["origin_session"]) == ("style", 1, "one")
+    assert told["representations"]["full"]["text"] == "spaces"
+    assert [commits(session) for session in (one, three, elsewhere, ended)] == [[], [], [], []]
+    drain(two)
+    assert (view(one).version, view(two).version, view(two).dirty) == (1, 1, False)
+    assert text_of(two) == "spaces"
+    feed(two, update("two spaces"), FLUSH)
+    drain(one)
+    assert (view(one).version, text_of(one)) == (2, "two spaces")
+    assert not commits(two)[1:]
+
+
+@pytest.mark.django_db
+def test_a_session_that_comes_later_is_told_of_the_version() -> None:
+    one, two = new_session("one"), new_session("two")
+    feed(one, style(), update("spaces"), FLUSH)
+    feed(two, style("as it was once"))
+    drain(two)
+    assert (view(two).version, text_of(two)) == (1, "spaces")
+    feed(two, update("four"), FLUSH)
+    drain(one)
+    assert (view(one).version, text_of(one)) == (2, "four")
+
+
+@pytest.mark.django_db
+def test_two_dirty_copies_the_second_is_parked_and_can_be_approved() -> None:
+    one, two = new_session("one"), new_session("two")
+    for session in (one, two):
+        feed(session, style())
+    feed(one, update("spaces"))
+    feed(two, update("eight"))
+    feed(one, FLUSH)
+    drain(two)
+    assert (view(two).version, view(two).dirty, text_of(two)) == (1, True, "eight")
+    feed(two, FLUSH)
+    ((reason, detail),) = parked(two)
+    assert (reason, detail) == ("DESTRUCTIVE_OP", "based on version 0, and 1 is the last committed one")
+    assert (view(two).version, view(two).dirty) == (1, False)
+    assert view(one).version == 1 and not commits(one)
+    update_id = next(row.update_id for row in store.journal(two) if row.phase == "rejected")
+    answer = store.NewEvent("write_resolved", {"update_id": update_id, "action": "approve"})
+    store.append_events(two, [answer], actor="operator:ann")
+    drain(two)
+    drain(one)
+    assert (view(one).version, text_of(one)) == (2, "eight")
+    told = [row.data for row in store.journal(two) if row.phase == "committed" and row.side == "primary"]
+    assert told[-1]["overrides"].startswith("DESTRUCTIVE_OP: ")
+
+
+@pytest.mark.django_db
+def test_commits_that_cross_have_one_winner_and_the_other_is_parked() -> None:
+    one, two = new_session("one"), new_session("two")
+    for session in (one, two):
+        feed(session, style())
+    for session, text in ((one, "spaces"), (two, "eight")):
+        store.append_events(session, [store.NewEvent(*update(text)), store.NewEvent(*FLUSH)])
+    drain(one)
+    drain(two)
+    drain(two)
+    (row,) = ProjectPage.objects.all()
+    assert (row.version, str(row.session_id)) == (1, one)
+    assert [c.get("crossed", False) for c in commits(two)] == [False, True]
+    assert not commits(one)
+    assert parked(two) == [("DESTRUCTIVE_OP", "it crossed with version 1 of another session")]
+    assert (view(two).version, text_of(two)) == (1, "eight")
+    feed(two, update("again"), FLUSH)
+    drain(one)
+    assert (view(one).version, text_of(one)) == (2, "again")
+
+
+@pytest.mark.django_db
+def test_what_a_session_may_not_write_goes_nowhere() -> None:
+    one, two = new_session("one", settings={"grants": ["session"]}), new_session("two")
+    for session in (one, two):
+        feed(session, style())
+    feed(one, update("spaces"), FLUSH)
+    assert commits(two) == []
+
+
+@pytest.mark.django_db
+def test_a_session_that_is_only_read_keeps_what_its_record_shows() -> None:
+    one, two = new_session("one"), new_session("two", mode="observed")
+    for session in (one, two):
+        feed(session, style())
+    feed(one, update("spaces"), FLUSH)
+    drain(two)
+    assert (view(two).version, text_of(two)) == (1, "tabs")
+
+
+@pytest.mark.django_db
+def test_a_drain_done_again_sends_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The transaction fails after everything was written: nothing was sent; done again, it is sent once."""
+    one, two = new_session("one"), new_session("two")
+    for session in (one, two):
+        feed(session, style())
+    store.append_events(one, [store.NewEvent(*update("spaces")), store.NewEvent(*FLUSH)])
+    real = apply.commits.store
+
+    def failing(plan: Any) -> None:
+        real(plan)
+        raise MemoryError
+
+    monkeypatch.setattr(apply.commits, "store", failing)
+    with pytest.raises(MemoryError):
+        drain(one)
+    assert commits(two) == []
+    monkeypatch.setattr(apply.commits, "store", real)
+    drain(one)
+    drain(one)
+    assert len(commits(two)) == 1
+    row = Session.objects.get(pk=two)
+    assert (row.last_seq, row.applied_seq) == (3, 2)
+
+
+@pytest.mark.django_db
+def test_the_others_log_folds_alone() -> None:
+    one, two = new_session("one"), new_session("two")
+    for session in (one, two):
+        feed(session, style(), prompt(1))
+    feed(one, update("spaces"), FLUSH)
+    drain(two)
+    feed(two, prompt(2))
+    state = core.new_state()
+    for row in Event.objects.filter(session_id=two).order_by("seq"):
+        body = core.decode_body(row.kind, unpack_json(row.completed or row.body), row.version)
+        core.step(state, core.Event(row.seq, body, row.actor))
+    again = core.page_view(state, "style")
+    assert again is not None and again.primary == view(two).primary
+
+
+def _crossing(env: dict[str, str]) -> dict[str, Any]:
+    argv = [sys.executable, "-m", "tests.memory.crossing"]
+    done = subprocess.run(argv, env=env, cwd=ROOT, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr[-3000:]
+    found: dict[str, Any] = json.loads(done.stdout.strip().splitlines()[-1])
+    assert (found["errors"], found["pending"]) == ([], 0)
+    assert found["sent"] > 0
+    assert [tuple(pair) for pair in found["versions"]] == sorted(found["agreed"].items())
+    return found
+
+
+@pytest.mark.integration
+def test_sessions_that_commit_to_each_other_agree(make_site: Callable[..., Any]) -> None:
+    assert _crossing(make_site().env)["vendor"] == "sqlite"
+
+
+@pytest.mark.postgres
+@pytest.mark.integration
+def test_on_postgresql_they_agree_and_never_wait_for_each_other(
+    make_site: Callable[..., Any], postgres_url: str
+) -> None:
+    assert _crossing(make_site(DATABASE_URL=postgres_url).env)["vendor"] == "postgresql"
