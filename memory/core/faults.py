@@ -59,8 +59,7 @@ def _count_fault(
 
 def cause_of(state: State, side: SideState, page: Page) -> Cause | None:
     """The decision that took the page where it stands; if none ever did, the selection that left it out."""
-    seat = side.seats.get(page.order)
-    cause = None if seat is None else seat.cause
+    cause = side.moved[page.order][2]
     if cause is None and side.policy.selects:
         return (state.prompt_seq, state.turn, "selection: not taken")
     return cause
@@ -112,8 +111,7 @@ def _below_minimum(
 
 def was_dropped(side: SideState, order: int) -> bool:
     """Did a boundary of the harness take the page from the prompt?"""
-    seat = side.seats.get(order)
-    return seat is not None and seat.reason == ChangeReason.DROPPED and side.fidelity[order] < Fidelity.FULL
+    return side.moved[order][0] == ChangeReason.DROPPED and side.fidelity[order] < Fidelity.FULL
 
 
 def not_judged(state: State, page: Page) -> str:
@@ -199,18 +197,22 @@ def judge_demand(
 
 def judge_declared(state: State, side: SideState, page: Page, fidelity: int, rule: str) -> Outcome:
     """Judge a demand that was declared before the prompt: the first of its page in this turn."""
-    level = demand_level(side, page, fidelity)
+    order, level = page.order, demand_level(side, page, fidelity)
     kind = _verdict(side, page, level)
-    new = Verdict(level, kind, True, rule, "")
+    new = side.verdicts[order] = Verdict(level, kind, True, rule, "")
     new.declared = True
-    if kind == "page_in":
-        new.tokens = page.demanded_tokens(level)
-    elif kind == "fault":
-        new.insufficient = classify(side, side.required_tokens)
-        new.cause = cause_of(state, side, page)
-    _mark_demanded(state, side, page)
-    _tally(side, page, new, 1)
-    side.verdicts[page.order] = new
+    side.demanded[order] = None
+    seat = side.seats[order]
+    seat.demand_turns = (*seat.demand_turns[1 - DEMAND_TURNS :], state.turn)
+    if kind == "hit":
+        side.totals.hits += 1
+    else:
+        if kind == "page_in":
+            new.tokens = page.demanded_tokens(level)
+        else:
+            new.insufficient = classify(side, side.required_tokens)
+            new.cause = cause_of(state, side, page)
+        _tally(side, page, new, 1)
     return _tell(state, side, page, new, amends=False)
 
 
@@ -246,7 +248,7 @@ def judge_observed(
 
 def _verdict(side: SideState, page: Page, level: int) -> str:
     at = side.fidelity[page.order]
-    if at >= level or at >= (SERVES[page.mask][level] or level):
+    if at >= level or at and at >= (SERVES[page.mask][level] or level):
         return "hit"
     return "page_in" if resolves(side, page, at) else "fault"
 

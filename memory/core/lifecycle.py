@@ -221,6 +221,5 @@ def _goes(state: State, side: SideState, order: int, at: Fidelity, body: Boundar
     if (
         not at and not side.fidelity[order]
     ):  # no prompt ever held it: nothing moves, but this is why it is absent
-        seat = side.seats[order]
-        seat.reason, seat.since_turn = ChangeReason.DROPPED.value, state.turn
-        seat.cause = (state.seq, state.turn, body.kind.value)
+        cause = (state.seq, state.turn, body.kind.value)
+        side.moved[order] = (ChangeReason.DROPPED.value, state.turn, cause)

@@ -10,11 +10,11 @@ from memory.core.faults import judge_declared, judge_pins, judge_rules
 from memory.core.lifecycle import settle_losses
 from memory.core.outcomes import Outcome
 from memory.core.selector import UNLIMITED, Need, Selection, need_of, required_pages
-from memory.core.state import LABEL, Cause, SideState, State, new_log, settle
+from memory.core.state import LABEL, Move, SideState, State, new_log, settle
 from memory.core.trace import close_turn
 from memory.core.types import ChangeReason, Fidelity, PageStatus, Side
 
-_SELECTED: Final = {reason: f"selection: {reason.value}" for reason in ChangeReason}
+_SELECTED: Final = {reason.value: f"selection: {reason.value}" for reason in ChangeReason}
 _REASONS: Final = {reason.value: reason for reason in ChangeReason}
 
 
@@ -38,7 +38,7 @@ def begin(state: State, body: PromptRequested | PromptObserved) -> list[Outcome]
         _assemble(state, side, found)
     state.arrived.clear()
     state.texts.clear()
-    if state.primary is not None and state.primary.policy.selects:
+    if state.due and state.primary is not None and state.primary.policy.selects:
         found += acts.look_for_acts(state)
     for side in state.sides():
         _judge(state, side, found)
@@ -47,7 +47,8 @@ def begin(state: State, body: PromptRequested | PromptObserved) -> list[Outcome]
 
 def need_now(state: State, side: SideState) -> Need:
     """What an auto-pinning policy must put in a prompt now."""
-    declared = {o: (row[0], _REASONS[row[1]]) for o, row in side.demands().items()}
+    demands = side.demands()
+    declared = {o: (level, _REASONS[name]) for o, (level, name, _) in demands.items()} if demands else {}
     return need_of(state.table, declared, after_boundary=side.after_boundary is not None, own=side.own)
 
 
@@ -77,17 +78,20 @@ def _assemble(state: State, side: SideState, found: list[Outcome]) -> None:
 
 
 def _prefix(state: State, side: SideState) -> int:
-    """Tokens of the pages before the first one, in table order, whose presence, fidelity or text is not that of
-    the prompt before.
+    """Tokens of the pages before the first one, in table order, whose presence, fidelity or text differs from
+    that of the last prompt.
     """
     if state.turn <= 1:
         return 0
-    first = min([change[0] for change in side.log.get("changes", ())], default=len(side.fidelity))
+    changes = side.log.get("changes")
+    first = changes[0][0] if changes else len(side.fidelity)  # they were settled in table order
     for order in side.retext:
         if order < first and side.fidelity[order]:
             text_seq = state.table.pages[order].text_seq
             if state.texts.get(order, text_seq) != text_seq:
                 first = order
+    if not first:
+        return 0
     return side.resident_tokens if first == len(side.fidelity) else side.tokens_before(first)
 
 
@@ -119,18 +123,20 @@ def _select(state: State, side: SideState, need: Need, found: list[Outcome]) -> 
     moves = selection.moves
     if side.ghosts:
         moves = sorted([*moves, *((order, 0, ChangeReason.LEFT) for order in side.ghosts)])
-    causes: dict[ChangeReason, Cause] = {}
-    for order, fidelity, reason in moves:
-        cause = causes.get(reason)
-        if cause is None:
-            cause = causes[reason] = (state.seq, state.turn, _SELECTED[reason])
-        told = settle(state, side, order, fidelity, reason, cause)
-        if told is not None:
-            found.append(told)
+    if moves:
+        seq, turn = state.seq, state.turn
+        why: dict[str, Move] = {}
+        settled = []
+        for order, fidelity, reason in moves:
+            name = reason._value_  # value, without its descriptor's cost
+            if name not in why:
+                why[name] = (name, turn, (seq, turn, _SELECTED[name]))
+            settled.append((order, fidelity, why[name]))
+        settle(state, side, settled, found)
     side.tokens_used, side.unmet = selection.tokens_used, selection.unmet
     for order in selection.unmet:  # never in, or not since: the miss has a decision behind it all the same
         if not side.fidelity[order]:
-            side.seats[order].cause = (state.seq, state.turn, _SELECTED[ChangeReason.UNMET])
+            side.moved[order] = (*side.moved[order][:2], (state.seq, state.turn, _SELECTED["unmet"]))
     side.standing = side.resident_tokens
     assert side.index is not None
     side.index.settled(state.table, side, selection)
@@ -138,22 +144,21 @@ def _select(state: State, side: SideState, need: Need, found: list[Outcome]) -> 
 
 def _take_recorded(state: State, side: SideState, found: list[Outcome]) -> None:
     """Move what the record moved since the last prompt, and nothing else."""
-    told: list[Outcome | None] = []
+    moves: list[tuple[int, int, Move]] = []
     pages, now = state.table.pages, state.turn
     for order in sorted({*side.ghosts, *side.outgoing, *side.incoming, *side.retext}):
         if pages[order].status is not PageStatus.LIVE:
             cause = (pages[order].left_seq, now, f"left: {pages[order].status.value}")
-            told.append(settle(state, side, order, 0, ChangeReason.LEFT, cause))
+            moves.append((order, 0, (ChangeReason.LEFT.value, now, cause)))
         elif order in side.incoming:
             cause = (side.incoming[order], now, "recorded")
-            told.append(settle(state, side, order, Fidelity.FULL, ChangeReason.RECORDED, cause))
+            moves.append((order, int(Fidelity.FULL), (ChangeReason.RECORDED.value, now, cause)))
         elif order in side.outgoing:
             fidelity, seq, turn, what = side.outgoing[order]
-            told.append(settle(state, side, order, fidelity, ChangeReason.DROPPED, (seq, turn, what)))
+            moves.append((order, fidelity, (ChangeReason.DROPPED.value, now, (seq, turn, what))))
         elif side.fidelity[order]:
-            cause = side.seats[order].cause or (state.seq, now, "recorded")
-            told.append(settle(state, side, order, side.fidelity[order], ChangeReason.RECORDED, cause))
-    found += [one for one in told if one is not None]
+            moves.append((order, side.fidelity[order], (ChangeReason.RECORDED.value, now, None)))
+    settle(state, side, moves, found)
     side.outgoing.clear()
     side.incoming.clear()
     state.stale_tokens = sum(side.stale.values())

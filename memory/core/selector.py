@@ -12,22 +12,25 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol
 
 from memory.core.page_table import PageTable
-from memory.core.pages import AT, NEXT, POINTER_TYPES, TYPE_RANK, Page
+from memory.core.pages import AT, NEXT, POINTER_TYPES, Page
 from memory.core.policies import Policy
 from memory.core.steps import Step, Steps
-from memory.core.types import PIN_RANK, ChangeReason, PageStatus, Pin
+from memory.core.types import ChangeReason, PageStatus, PageType, Pin
 
 if TYPE_CHECKING:
     from memory.core.state import SideState
 
 #: Chain[fidelity]: the steps (fidelity, fidelity above, extra tokens) that can still be taken from there.
 Chain = tuple[tuple[tuple[int, int, int], ...], ...]
+Ranked = tuple[float, str, tuple[int, int, int, int]]  # gain, page_id, (fidelity, order, fidelity below, tokens)
 Warm = tuple[float, float, str, Chain]  # utility before and after recency's part, page_id, chain
 
 UNLIMITED: Final = 10**15  # tokens, where no budget is known
-_NO_FUTURE: Final[Mapping[int, float]] = {}
+_FEW: Final = 192  # steps: up to so many they are all ranked as the turn closes
 _CHANGED: Final = re.compile(rb"[^\0]")
 _NARROW: Final = 64  # pages
+_UNMET, _DISPLACED = ChangeReason.UNMET, ChangeReason.DISPLACED
+_UPGRADED, _PREFETCHED = ChangeReason.UPGRADED, ChangeReason.PREFETCHED
 
 
 class Required(NamedTuple):
@@ -63,7 +66,7 @@ class Selector(Protocol):
     """Chooses for one side. Kept up page by page, so that a choice need not look at all of them.
 
     ``enter`` comes after the table's, ``leave`` before; ``warm`` before ``side.hot`` has the page, ``chill``
-    after it lost it. ``choose`` changes nothing; ``settled`` is told what became of it.
+    after it lost it, ``decayed`` when a turn has closed and every recency has moved. ``choose`` changes nothing; ``settled`` is told what became of it.
     """
 
     policy: Policy
@@ -72,6 +75,7 @@ class Selector(Protocol):
     def leave(self, page: Page) -> None: ...
     def warm(self, page: Page) -> None: ...
     def chill(self, page: Page) -> None: ...
+    def decayed(self) -> None: ...
     def choose(self, table: PageTable, side: SideState, need: Need, budget: int) -> Selection: ...
     def settled(self, table: PageTable, side: SideState, selection: Selection) -> None: ...
     def copy(self, table: PageTable, side: SideState) -> Selector: ...
@@ -81,8 +85,13 @@ class Selector(Protocol):
 
 def _rank(page: Page, own: bool) -> tuple[int, int, float, int]:
     """Place in the order of installation."""
-    pin = page.own_pin if own else page.pin
-    return (-PIN_RANK[pin], -TYPE_RANK[page.type], -page.base_utility, page.order)
+    pin, kind = page.own_pin if own else page.pin, page.type
+    return (
+        0 if pin is Pin.HARD else 1 if pin is Pin.SOFT else 2,
+        0 if kind is PageType.BOOTSTRAP else 1 if kind is PageType.CONSTRAINT else 2,
+        -page.base_utility,
+        page.order,
+    )
 
 
 def required_pages(
@@ -120,25 +129,28 @@ def need_of(
     own: bool = False,
 ) -> Need:
     """The required set by what is kept up of it and the demands; ``own`` as for ``required_pages``."""
-    tokens = table.own_hard_minima if own else table.hard_minima
+    pages, asked = table.pages, []
+    if own:
+        tokens, floor, hard, rules = table.own_hard_minima, table.own_minima, table.own_hard, table.own_loose_rules
+    else:
+        tokens, floor, hard, rules = table.hard_minima, table.minima, table.hard, table.loose_rules
     if after_boundary:
-        tokens += table.own_loose_rules if own else table.loose_rules
-    floor = table.own_minima if own else table.minima
-    asked: list[Required] = []
-    hard = table.own_hard if own else table.hard
-    for order, (fidelity, reason) in declared.items():
-        page = table.pages[order]
+        tokens += rules
+    for order, (level, reason) in declared.items():
+        page = pages[order]
         if page.status is PageStatus.LIVE:
             minimum, served = (page.own_minimum, page.own_served) if own else (page.minimum, page.served)
-            level = fidelity if fidelity > minimum else int(minimum)
-            whole = page.tokens[AT[page.mask][level]]
-            extra = whole - page.tokens[served]
+            if level < minimum:
+                level = int(minimum)
+            row = page.tokens
+            whole = row[AT[page.mask][level]]
+            extra = whole - row[served]
             floor += extra
             counted = order in hard or (after_boundary and order in table.rules)
             tokens += extra if counted else whole
             asked.append(Required(order, level, reason))
     if len(asked) > 1:
-        asked.sort(key=lambda need: _rank(table.pages[need.order], own))
+        asked.sort(key=lambda need: _rank(pages[need.order], own))
     return Need(asked, after_boundary, tokens, floor)
 
 
@@ -147,7 +159,17 @@ class SelectionIndex:
     of, with ``base_tokens``; ``steps``: upgrades of pages without recency; ``warmed``: the others, prepared.
     """
 
-    __slots__ = ("_prefetch", "base", "base_tokens", "hot", "pages", "policy", "steps", "warmed")
+    __slots__ = (
+        "_prefetch",
+        "_ranked",
+        "base",
+        "base_tokens",
+        "hot",
+        "pages",
+        "policy",
+        "steps",
+        "warmed",
+    )
 
     def __init__(self, policy: Policy, table: PageTable, hot: Mapping[int, float]) -> None:
         self.policy = policy
@@ -157,6 +179,7 @@ class SelectionIndex:
         self.base_tokens = 0
         self.warmed: dict[int, Warm] = {}
         self._prefetch: list[int] | None = None
+        self._ranked: list[Ranked] | None = None  # of few pages: all steps, as of the last decay
         cold: list[Step] = []
         for page in table.pages:
             if page.status is PageStatus.LIVE:
@@ -170,6 +193,7 @@ class SelectionIndex:
     # --- kept up ---
 
     def enter(self, page: Page) -> None:
+        self._ranked = None
         self._count(page, 1)
         if self._prefetch is not None and page.type in POINTER_TYPES:
             insort(self._prefetch, page.order, key=self._dearness)
@@ -179,6 +203,7 @@ class SelectionIndex:
             self.chill(page)
 
     def leave(self, page: Page) -> None:
+        self._ranked = None
         self._count(page, -1)
         if self._prefetch is not None and page.type in POINTER_TYPES:
             del self._prefetch[bisect_left(self._prefetch, self._dearness(page.order), key=self._dearness)]
@@ -187,14 +212,37 @@ class SelectionIndex:
                 self.steps.remove(step)
 
     def warm(self, page: Page) -> None:
+        self._ranked = None
         for step in self._candidates(page):
             self.steps.remove(step)
         self.warmed[page.order] = self._prepared(page)
 
     def chill(self, page: Page) -> None:
+        self._ranked = None
         self.warmed.pop(page.order, None)
         for step in self._candidates(page):
             self.steps.add(step)
+
+    def decayed(self) -> None:
+        if self.policy.upgrades and self.steps.count + 3 * len(self.warmed) <= _FEW:
+            self._ranked = self._rank()
+
+    def _rank(self) -> list[Ranked]:
+        """All steps of few pages, by gain. Little changes from turn to turn, so that the sort has little to do."""
+        weight, hot = self.policy.recency_weight, self.hot
+        worth = {
+            order: before + weight * hot[order] + after
+            for order, (before, after, _, _) in self.warmed.items()
+        }
+        if self._ranked is not None and not self.steps.count:
+            ranked = [(worth[step[1]] / step[3], page_id, step) for _, page_id, step in self._ranked]
+        else:
+            ranked = [(gain, name, (step, order, at, extra)) for gain, name, step, order, at, extra in self.steps]
+            for order in worth:
+                for _, name, step, _, at, extra in self._candidates(self.pages[order]):
+                    ranked.append((worth[order] / extra, name, (step, order, at, extra)))
+        ranked.sort(reverse=True)
+        return ranked
 
     def _count(self, page: Page, by: int) -> None:
         policy = self.policy
@@ -275,25 +323,29 @@ class SelectionIndex:
         if policy.upgrades and room > 0:
             if policy.future_weight and side.future:
                 room = self._upgrade_all(side.future, fidelity, room)
+            elif self._ranked is not None:
+                for _, _, (step, order, at, extra) in self._ranked:
+                    if extra <= room and fidelity[order] == at:
+                        room -= extra
+                        fidelity[order] = step
             else:
                 room = self.steps.walk(self._weighed(fidelity, room), fidelity, room)
-        moved = _differing(side.fidelity, fidelity)
+        old, moved = side.fidelity, differing(side.fidelity, fidelity)
         if side.ghosts:
             moved = [order for order in moved if order not in side.ghosts]
         if side.retext:
             moved = sorted({*moved, *(order for order in side.retext if fidelity[order])})
         moves = []
-        old = side.fidelity
         for order in moved:
             now = fidelity[order]
             if now < old[order]:
-                reason = ChangeReason.UNMET if order in unmet else ChangeReason.DISPLACED
+                reason = _UNMET if order in unmet else _DISPLACED
             elif now > floor[order]:
-                reason = ChangeReason.UPGRADED
+                reason = _UPGRADED
             elif how is None:
                 reason = self._why(table, need, order)
             else:
-                reason = how.get(order, ChangeReason.PREFETCHED)
+                reason = how.get(order, _PREFETCHED)
             moves.append((order, now, reason))
         return Selection(moves, budget - room, unmet)
 
@@ -396,6 +448,7 @@ class SelectionIndex:
         other.policy, other.hot, other.pages = self.policy, side.hot, table.pages
         other.base, other.base_tokens = bytearray(self.base), self.base_tokens
         other.steps, other.warmed = self.steps.copy(table.pages), dict(self.warmed)
+        other._ranked = None if self._ranked is None else list(self._ranked)
         other._prefetch = None if self._prefetch is None else list(self._prefetch)
         return other
 
@@ -407,16 +460,10 @@ class SelectionIndex:
         """See ``to_json``."""
 
 
-def _differing(old: bytearray, new: bytearray) -> list[int]:
+def differing(old: bytearray, new: bytearray) -> list[int]:
     """Places where two rows of equal length differ, ascending."""
-    if old == new:
-        return []
+    size = len(old)
+    if size <= _NARROW:
+        return [at for at in range(size) if old[at] != new[at]]
     differs = int.from_bytes(old, "little") ^ int.from_bytes(new, "little")
-    if len(old) > _NARROW:
-        return [found.start() for found in _CHANGED.finditer(differs.to_bytes(len(old), "little"))]
-    places = []
-    while differs:
-        at = (differs & -differs).bit_length() - 1 >> 3
-        places.append(at)
-        differs &= -256 << (at << 3)
-    return places
+    return [found.start() for found in _CHANGED.finditer(differs.to_bytes(size, "little"))]

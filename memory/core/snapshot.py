@@ -15,7 +15,7 @@ from memory.core.metrics import Totals
 from memory.core.page_table import PageTable
 from memory.core.pages import Page
 from memory.core.policies import Policy
-from memory.core.state import BLOCK, Act, Seat, Seats, SideState, State, Verdict, new_log
+from memory.core.state import BLOCK, Act, Move, Seat, Seats, SideState, State, Verdict, new_log
 from memory.core.types import Mode, Side
 from memory.core.validation import Validator
 
@@ -116,6 +116,7 @@ def load_state(raw: bytes, validators: Mapping[str, Validator] | None = None) ->
 
 
 def _dump_side(side: SideState) -> dict[str, Any]:
+    blank, rows = Seat().to_json(), [(order, seat.to_json()) for order, seat in sorted(side.seats.items())]
     return {
         "side": side.side.value,
         "policy": side.policy.to_json(),
@@ -124,7 +125,8 @@ def _dump_side(side: SideState) -> dict[str, Any]:
         "maps": [list(getattr(side, name).items()) for name in _MAPS],
         "tuples": [[[order, *row] for order, row in getattr(side, name).items()] for name in _TUPLE_MAPS],
         "logs": [{key: rows for key, rows in log.items() if rows} for log in (side.log, side.next_log)],
-        "seats": [[order, *seat.to_json()] for order, seat in sorted(side.seats.items())],
+        "moved": _dump_moves(side.moved),
+        "seats": [[order, *row] for order, row in rows if row != blank],
         "fidelity": side.fidelity.hex(),
         "in_prompt": list(side.in_prompt),
         "selector": None if side.index is None else side.index.to_json(),
@@ -139,6 +141,21 @@ def _dump_side(side: SideState) -> dict[str, Any]:
     }
 
 
+def _dump_moves(moves: list[Move]) -> list[Any]:
+    """The different ones, and which of them each page has."""
+    known: dict[Move, int] = {}
+    places = [known.setdefault(move, len(known)) for move in moves]
+    return [list(known), places]
+
+
+def _load_moves(row: list[Any]) -> list[Move]:
+    known: list[Move] = [
+        (reason, turn, None if cause is None else (cause[0], cause[1], cause[2]))
+        for reason, turn, cause in row[0]
+    ]
+    return [known[place] for place in row[1]]
+
+
 def _load_side(state: State, row: dict[str, Any]) -> SideState:
     side = SideState(Side(row["side"]), Policy(**row["policy"]))
     for name, value in zip(_SIDE_PLAIN, row["plain"], strict=True):
@@ -150,6 +167,7 @@ def _load_side(state: State, row: dict[str, Any]) -> SideState:
     for name, value in zip(_TUPLE_MAPS, row["tuples"], strict=True):
         setattr(side, name, {order: tuple(rest) for order, *rest in value})
     side.log, side.next_log = new_log(row["logs"][0]), new_log(row["logs"][1])
+    side.moved = _load_moves(row["moved"])
     side.seats = Seats({order: Seat.from_json(seat) for order, *seat in row["seats"]})
     side.fidelity = bytearray.fromhex(row["fidelity"])
     side.in_prompt = array("i", row["in_prompt"])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from array import array
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -364,41 +364,45 @@ def cause_json(cause: Cause | None) -> dict[str, Any] | None:
     return None if cause is None else {"seq": cause[0], "turn": cause[1], "what": cause[2]}
 
 
-def settle(state: State, side: SideState, order: int, fidelity: int, move: Move) -> Outcome | None:
-    """Put a page at its fidelity of this prompt; the outcome says what changed, ``None`` if nothing did."""
-    page = state.table.pages[order]
-    before, tokens_before = side.fidelity[order], side.in_prompt[order]
-    tokens = page.tokens[fidelity] or page.tokens[page.served] if fidelity else 0
-    if before == fidelity and tokens_before == tokens:
-        return None
-    by = tokens - tokens_before
-    if by:
-        side.in_prompt[order] = tokens
-        side.block_tokens[order // BLOCK] += by
-        side.resident_tokens += by
-        kind = page.type._value_  # value, without its descriptor's cost
-        side.by_type[kind] = side.by_type.get(kind, 0) + by
-    if before != fidelity:
-        side.fidelity[order] = fidelity
-        side.resident_pages += bool(fidelity) - bool(before)
-        side.moved[order] = move
-        if page.status is PageStatus.LIVE and order not in state.arrived:
-            side.totals.moved_tokens += tokens if by > 0 else tokens_before
-        side.log["changes"].append([order, fidelity, move[0], before])
-    return Outcome(
-        state.seq,
-        side.side,
-        state.turn,
-        "residency",
-        page.page_id,
-        {
+def settle(
+    state: State, side: SideState, moves: Iterable[tuple[int, int, Move]], found: list[Outcome]
+) -> None:
+    """Put pages (order, fidelity, why) at their fidelity of this prompt; an outcome for each that changed."""
+    pages, fidelities, in_prompt = state.table.pages, side.fidelity, side.in_prompt
+    by_type, arrived, seq, turn, name = side.by_type, state.arrived, state.seq, state.turn, side.side
+    changes = side.log["changes"]
+    resident = moved = 0
+    for order, fidelity, move in moves:
+        page = pages[order]
+        before, tokens_before = fidelities[order], in_prompt[order]
+        tokens = page.tokens[fidelity] or page.tokens[page.served] if fidelity else 0
+        by = tokens - tokens_before
+        if by:
+            in_prompt[order] = tokens
+            side.block_tokens[order // BLOCK] += by
+            resident += by
+            kind = page.type._value_  # value, without its descriptor's cost
+            by_type[kind] = by_type.get(kind, 0) + by
+        elif before == fidelity:
+            continue
+        if before != fidelity:
+            fidelities[order] = fidelity
+            side.moved[order] = move
+            changes.append([order, fidelity, move[0], before])
+            if not (before and fidelity):
+                side.resident_pages += 1 if fidelity else -1
+            if page.status is PageStatus.LIVE and order not in arrived:
+                moved += tokens if by > 0 else tokens_before
+        data = {
             "from": LABEL[before],
             "to": LABEL[fidelity],
             "tokens_from": tokens_before,
             "tokens_to": tokens,
             "reason": move[0],
-        },
-    )
+        }
+        found.append(Outcome(seq, name, turn, "residency", page.page_id, data))
+    side.resident_tokens += resident
+    side.totals.moved_tokens += moved
 
 
 LABEL = ("absent", "pointer", "structured", "compressed", "full")

@@ -1,10 +1,10 @@
 """``clawweb``, the steady policy: what stands stays while there is room, so that little moves and a cached
 prefix lasts.
 
-``docs/model.md`` defines the choice step by step, in the same words; it depends on the previous prompt. Whenever
-the minimum of every live page and all that is demanded fit the budget, they are in the prompt. What a choice
-costs follows what changed; only a press (above the high-water mark), a refill, and a floor that does not fit look
-at more.
+``docs/model.md`` defines the choice step by step, in the same words; it depends on the previous prompt.
+Whenever the minimum of every live page and all that is demanded fit the budget, they are in the prompt. What a
+choice costs follows what changed; only a press (above the high-water mark), a refill, and a floor that does not
+fit look at more.
 """
 
 from __future__ import annotations
@@ -52,6 +52,9 @@ class SteadySelector:
     def chill(self, page: Page) -> None:
         """Recency is read when it is needed."""
 
+    def decayed(self) -> None:
+        """Recency is read when it is needed."""
+
     def settled(self, table: PageTable, side: SideState, selection: Selection) -> None:
         """The prompt stands: arrivals gain their recency, and the pages that moved find their places."""
         for order in side.retext:
@@ -89,7 +92,7 @@ class SteadySelector:
     # -- the choice --
 
     def choose(self, table: PageTable, side: SideState, need: Need, budget: int) -> Selection:
-        """One fidelity per page for a budget in tokens. Changes nothing but ``least``, which only saves work."""
+        """One fidelity per page for a budget in tokens. Changes nothing but ``least``, which saves work."""
         choice = _Choice(self.policy, table, side, need)
         if need.floor <= budget:
             choice.look_at({*side.touched, *side.retext, *side.asked, *choice.asked, *self.below})

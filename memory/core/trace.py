@@ -196,5 +196,7 @@ def _move_recency(state: State, side: SideState) -> list[str]:
                 index.warm(page)
             hot[order] = 1.0
         side.seats[order].peak = hot[order]
+    if index is not None:
+        index.decayed()
     side.asked, side.demanded = asked, {}
     return demanded

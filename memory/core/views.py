@@ -66,11 +66,12 @@ def _seat(side: SideState, page: Page) -> Seat:
 
 def _side_view(side: SideState, page: Page) -> SideView:
     seat = _seat(side, page)
+    reason, since_turn, _ = side.moved[page.order]
     return SideView(
         fidelity=Fidelity(side.fidelity[page.order]),
         tokens=side.in_prompt[page.order],
-        reason=seat.reason,
-        since_turn=seat.since_turn,
+        reason=reason,
+        since_turn=since_turn,
         recency=seat.peak,
         faults=seat.faults,
         faults_inferred=seat.faults_inferred,
