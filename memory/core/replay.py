@@ -121,6 +121,8 @@ def _metrics(state: State, side: SideState, trace: tuple[bytes, ...]) -> dict[st
         "committed": totals.committed,
         "rejected": _sorted(totals.rejected),
         "moved_tokens": totals.moved_tokens,
+        "prefix_tokens": totals.prefix_tokens_sum,
+        "prefix_share": totals.prefix_share,
         "prefix_share": totals.prefix_share,
         "reread_tokens": totals.reread_tokens,
         "inferred": {

@@ -100,6 +100,8 @@ def test_metrics_are_what_the_trace_adds_up_to(name: str, policy: str) -> None:
     assert metrics["turns"] == len(turns) == turns[-1]["turn"]
     assert metrics["trace_sha256"] == hashlib.sha256(found.trace_bytes()).hexdigest()
     assert metrics["budget"] == 180
+    assert metrics["prefix_tokens"] == sum(turn["prefix_tokens"] for turn in turns[1:])
+    assert metrics["prefix_share"] == metrics["prefix_tokens"] / sum(t["resident_tokens"] for t in turns[1:])
 
 
 def test_a_workload_of_no_turns() -> None:

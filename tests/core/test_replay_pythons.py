@@ -86,7 +86,7 @@ def test_every_input_policy_and_budget_is_there(here: list[str]) -> None:
     assert len({line.split()[3] for line in here}) == len(here)  # no two traces are the same
 
 
-@pytest.mark.parametrize("seed", ["0", "1", "271828"])
+@pytest.mark.parametrize("seed", ["0", "271828"])
 def test_any_hash_seed(seed: str, here: list[str]) -> None:
     assert run(sys.executable, DRIVER, ROOT, PYTHONHASHSEED=seed) == here
 
