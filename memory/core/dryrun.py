@@ -36,6 +36,8 @@ def dry_run(state: State, event: Event) -> DryRun:
     trial = clone(state)
     close_turn(trial, final=False)
     side = bound_side(trial)
+    if side is not None:
+        side.take_policy(trial.table)
     budget = None if side is None else next_budget(trial, side)
     before = None if side is None else select_now(trial, side, budget)
     told = engine.step(trial, event)

@@ -152,7 +152,7 @@ def _settings_changed(state: State, body: ev.SettingsChanged, actor: str) -> lis
         target = primary if state.mode is Mode.ENFORCED else state.shadow
         if target is None or not policy.selects:
             raise Refused("a session that is only read keeps policy 'observed', and it has no shadow")
-        target.set_policy(policy, state.table)
+        target.next_policy = policy
         target.next_log["policies"].append(policy.to_json())
     changed = {}
     for name in ("budget", "policy", "reserve", "model", "window"):

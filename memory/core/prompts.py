@@ -15,7 +15,6 @@ from memory.core.trace import close_turn
 from memory.core.types import ChangeReason, Fidelity, PageStatus, Side
 
 _SELECTED: Final = {reason.value: f"selection: {reason.value}" for reason in ChangeReason}
-_REASONS: Final = {reason.value: reason for reason in ChangeReason}
 
 
 def begin(state: State, body: PromptRequested | PromptObserved) -> list[Outcome]:
@@ -26,6 +25,7 @@ def begin(state: State, body: PromptRequested | PromptObserved) -> list[Outcome]
     state.prompt_seq, state.request_id = state.seq, body.request_id
     state.requests[body.request_id] = state.turn
     for side in state.sides():
+        side.take_policy(state.table)
         side.log, side.next_log = side.next_log, new_log()
     if isinstance(body, PromptRequested):
         state.fixed_tokens = body.fixed_tokens
@@ -47,9 +47,8 @@ def begin(state: State, body: PromptRequested | PromptObserved) -> list[Outcome]
 
 def need_now(state: State, side: SideState) -> Need:
     """What an auto-pinning policy must put in a prompt now."""
-    demands = side.demands()
-    declared = {o: (level, _REASONS[name]) for o, (level, name, _) in demands.items()} if demands else {}
-    return need_of(state.table, declared, after_boundary=side.after_boundary is not None, own=side.own)
+    after = side.after_boundary is not None
+    return need_of(state.table, side.demands(), after_boundary=after, own=side.own)
 
 
 def _assemble(state: State, side: SideState, found: list[Outcome]) -> None:
@@ -225,14 +224,14 @@ def _judge(state: State, side: SideState, found: list[Outcome]) -> None:
         found += settle_losses(state, side)
         if "journal" in side.next_log:  # what was lost with the page belongs to this turn, as its flush_miss
             side.log["journal"] += side.next_log.pop("journal")
-    found += judge_pins(state, side)
+    if side.unmet or not (side.policy.selects and side.policy.auto_pins):  # else all that is pinned stands
+        found += judge_pins(state, side)
     if side.after_boundary is not None:
         found += judge_rules(state, side, side.after_boundary)
         side.after_boundary = None
     if side.declared or side.restored:
-        demands = side.demands()
+        pages = state.table.pages
+        for order, (fidelity, _, rule) in side.demands().items():
+            if pages[order].status is PageStatus.LIVE:
+                found.append(judge_declared(state, side, pages[order], fidelity, rule))
         side.declared, side.restored = {}, set()
-        for order, (fidelity, _, rule) in demands.items():
-            page = state.table.pages[order]
-            if page.status is PageStatus.LIVE:
-                found.append(judge_declared(state, side, page, fidelity, rule))

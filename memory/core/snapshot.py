@@ -120,6 +120,7 @@ def _dump_side(side: SideState) -> dict[str, Any]:
     return {
         "side": side.side.value,
         "policy": side.policy.to_json(),
+        "next_policy": None if side.next_policy is None else side.next_policy.to_json(),
         "plain": [getattr(side, name) for name in _SIDE_PLAIN],
         "sets": [sorted(getattr(side, name)) for name in _SETS],
         "maps": [list(getattr(side, name).items()) for name in _MAPS],
@@ -185,6 +186,7 @@ def _load_side(state: State, row: dict[str, Any]) -> SideState:
     side.residency = int(row["residency"], 16)
     side.own = not side.policy.selects and state.mode is Mode.OBSERVED
     side.set_policy(side.policy, state.table)
+    side.next_policy = None if row["next_policy"] is None else Policy(**row["next_policy"])
     if side.index is not None:
         side.index.from_json(row["selector"])
         live = (

@@ -45,7 +45,7 @@ class Seat:
     def __init__(self) -> None:
         self.peak = 0.0  # recency at the end of the last turn that demanded it
         self.faults = self.faults_inferred = self.insufficient = self.page_ins = 0
-        self.demand_turns: tuple[int, ...] = ()
+        self.demand_turns: list[int] = []  # the last ``DEMAND_TURNS``
         self.version = 0
 
     def copy(self) -> Seat:
@@ -58,7 +58,7 @@ class Seat:
             self.faults_inferred,
             self.insufficient,
             self.page_ins,
-            list(self.demand_turns),
+            self.demand_turns[:],
             self.version,
         ]
 
@@ -71,11 +71,16 @@ class Seat:
             seat.faults_inferred,
             seat.insufficient,
             seat.page_ins,
-            demand_turns,
+            seat.demand_turns,
             seat.version,
         ) = row
-        seat.demand_turns = tuple(demand_turns)
         return seat
+
+    def demanded(self, turn: int) -> None:
+        turns = self.demand_turns
+        turns.append(turn)
+        if len(turns) > DEMAND_TURNS:
+            del turns[0]
 
 
 class Seats(dict[int, Seat]):
@@ -97,46 +102,47 @@ class Verdict:
     A page may have two: of its highest exact demand, and of a guessed one that came out worse.
     """
 
-    __slots__ = (
-        "cause",
-        "credited",
-        "declared",
-        "evidence",
-        "exact",
-        "insufficient",
-        "kind",
-        "level",
-        "rule",
-        "tokens",
-    )
+    credited = True  # false: the drop caused the demand; neither a hit nor recency, only its price
+    tokens = 0  # paged in
+    insufficient = False
+    declared = False
+    cause: Cause | None = None
 
-    def __init__(
-        self, level: int = 0, kind: str = "", exact: bool = True, rule: str = "", evidence: str = ""
-    ) -> None:
+    def __init__(self, level: int, kind: str, exact: bool, rule: str, evidence: str) -> None:
         self.level = level
-        self.credited = True  # false: the drop caused the demand; neither a hit nor recency, only its price
         self.kind = kind  # hit, page_in, fault
-        self.tokens = 0  # paged in
-        self.insufficient = False
-        self.declared = False
         self.exact = exact
-        self.rule, self.evidence = rule, evidence
-        self.cause: Cause | None = None
+        self.rule = rule
+        self.evidence = evidence
 
     def copy(self) -> Verdict:
         return Verdict.from_json(self.to_json())
 
     def to_json(self) -> list[Any]:
-        return [getattr(self, name) for name in sorted(Verdict.__slots__)]
+        return [getattr(self, name) for name in _VERDICT]
 
     @classmethod
     def from_json(cls, row: list[Any]) -> Verdict:
-        verdict = cls()
-        for name, value in zip(sorted(Verdict.__slots__), row, strict=True):
+        verdict = cls.__new__(cls)
+        for name, value in zip(_VERDICT, row, strict=True):
             setattr(verdict, name, value)
         if verdict.cause is not None:
             verdict.cause = (verdict.cause[0], verdict.cause[1], verdict.cause[2])
         return verdict
+
+
+_VERDICT: Final = (
+    "cause",
+    "credited",
+    "declared",
+    "evidence",
+    "exact",
+    "insufficient",
+    "kind",
+    "level",
+    "rule",
+    "tokens",
+)
 
 
 @dataclass(slots=True)
@@ -174,6 +180,7 @@ class SideState:
     def __init__(self, side: Side, policy: Policy) -> None:
         self.side = side
         self.policy = policy
+        self.next_policy: Policy | None = None  # from the next prompt on
         self.own = False  # a recording: operators' pins and minima do not bind this side
         self.seats = Seats()
         self.moved: list[Move] = []  # each page's last change, by table order; shared by all of one prompt
@@ -219,8 +226,13 @@ class SideState:
         self.residency = 0  # sum of the digests of what is resident
         self.changed_since_keyframe = 0
 
+    def take_policy(self, table: PageTable) -> None:
+        """The policy that the settings were changed to holds from now on."""
+        if self.next_policy is not None:
+            self.set_policy(self.next_policy, table)
+
     def set_policy(self, policy: Policy, table: PageTable) -> None:
-        self.policy = policy
+        self.policy, self.next_policy = policy, None
         self.index = new_selector(policy, table, self) if policy.selects else None
 
     def add_page(self, page: Page, seq: int) -> None:

@@ -1,4 +1,4 @@
-"""A commit to a project's page reaches every other live session that has it, once, and conflicts are parked."""
+"""A commit to a project's page reaches every other live session that has it, once; conflicts are parked."""
 
 from __future__ import annotations
 
