@@ -63,9 +63,9 @@ def workload(rng: Random, max_pages: int = 12, max_turns: int = 14) -> dict[str,
         out["grants"] = rng.choice((["session"], ["project"], ["session", "project"], []))
     busy = rng.choice((10, 30, 30, 70))  # percent of the parts of a turn that are not empty
     created = {raw["page_id"]: raw.get("created", 0) for raw in out["pages"]}
-    prefix = rng.choice(("u", "u", "é", "implied", "implied:", "1"))
+    prefix = rng.choice(("u", "u", "é", "implied", "1"))
     names = (f"{prefix}{number}" for number in range(10**6))
-    if maybe(rng, 1):
+    if maybe(rng, 0):
         turn_count = 0
     out["turns"] = [
         turn(rng, busy, [page_id for page_id in ids if created[page_id] <= index], ids, out["pages"], names)
@@ -117,7 +117,7 @@ def turn(
         out["dirty"] = some(rng, live)
     if live and maybe(rng, busy):
         by_id = {raw["page_id"]: raw for raw in pages}
-        out["writes"] = [write(rng, by_id[page_id], ids, next(names)) for page_id in some(rng, live)]
+        out["writes"] = [write(rng, by_id[page_id], live, next(names)) for page_id in some(rng, live)]
     if live and maybe(rng, busy):
         out["demands"] = [demand(rng, page_id) for page_id in some(rng, live)]
     if live and maybe(rng, busy):
