@@ -44,6 +44,10 @@ def make_head(body: SessionStarted, sides: list[SideState], plugins: list[str]) 
             "trace": "clawweb",
             "engine": ENGINE_VERSION,
             "session": codec.plain(body),
+            # versions of what others made; an adapter or a workload can say them for the whole log
+            "signatures": body.settings.get("signatures", "as each begins"),
+            "representations": body.settings.get("representations", "as each page's event says"),
+            "json": "ASCII, sorted keys, no spaces",
             "policies": {side.side.value: side.policy.to_json() for side in sides},
             **({"plugins": plugins} if plugins else {}),
             "recency": {"decay": RECENCY_DECAY, "floor": RECENCY_FLOOR},

@@ -327,6 +327,8 @@ def _started(workload: Workload, policy: Policy, budget: int) -> ev.SessionStart
     settings = {
         "grants": list(workload.grants),
         "multi_session": workload.multi_session,
+        "representations": "token counts as given",
+        "signatures": "as given",
         "turns": len(workload.turns),
         "workload_id": workload.workload_id,
     }
