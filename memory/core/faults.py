@@ -7,7 +7,7 @@ from typing import Any
 from memory.core.events import DemandObserved, Recall, ToolCalled
 from memory.core.outcomes import Outcome
 from memory.core.pages import SERVES, Page
-from memory.core.state import DEMAND_TURNS, LABEL, Cause, SideState, State, Verdict, cause_json, outcome
+from memory.core.state import LABEL, Cause, SideState, State, Verdict, cause_json, outcome
 from memory.core.types import ChangeReason, FaultClass, FaultKind, Fidelity, PageStatus, ToolKind
 
 
@@ -202,8 +202,7 @@ def judge_declared(state: State, side: SideState, page: Page, fidelity: int, rul
     new = side.verdicts[order] = Verdict(level, kind, True, rule, "")
     new.declared = True
     side.demanded[order] = None
-    seat = side.seats[order]
-    seat.demand_turns = (*seat.demand_turns[1 - DEMAND_TURNS :], state.turn)
+    side.seats[order].demanded(state.turn)
     if kind == "hit":
         side.totals.hits += 1
     else:
@@ -218,9 +217,8 @@ def judge_declared(state: State, side: SideState, page: Page, fidelity: int, rul
 
 def _mark_demanded(state: State, side: SideState, page: Page) -> None:
     if page.order not in side.demanded:
-        seat = side.seats[page.order]
         side.demanded[page.order] = None
-        seat.demand_turns = (*seat.demand_turns, state.turn)[-DEMAND_TURNS:]
+        side.seats[page.order].demanded(state.turn)
 
 
 def judge_observed(

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_left, insort
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import compress
+from operator import ne
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol
 
 from memory.core.page_table import PageTable
@@ -29,6 +31,7 @@ UNLIMITED: Final = 10**15  # tokens, where no budget is known
 _FEW: Final = 192  # steps: up to so many they are all ranked as the turn closes
 _CHANGED: Final = re.compile(rb"[^\0]")
 _NARROW: Final = 64  # pages
+_REASONS: Final[dict[str, ChangeReason]] = {reason.value: reason for reason in ChangeReason}
 _UNMET, _DISPLACED = ChangeReason.UNMET, ChangeReason.DISPLACED
 _UPGRADED, _PREFETCHED = ChangeReason.UPGRADED, ChangeReason.PREFETCHED
 
@@ -43,7 +46,7 @@ class Required(NamedTuple):
 
 class Need(NamedTuple):
     """What a prompt must hold. ``asked``: live pages with a demand or a restore, each at that or its minimum,
-    whichever is higher, in order of installation; hard pins and, ``after_boundary``, rules stand in the table.
+    whichever is higher; hard pins and, ``after_boundary``, rules stand in the table.
     """
 
     asked: list[Required]
@@ -121,24 +124,29 @@ def required_pages(
     return [Required(o, *found[o]) for o in sorted(found, key=lambda order: _rank(pages[order], own))]
 
 
+def in_order(table: PageTable, asked: Iterable[Required]) -> list[Required]:
+    """By priority, as they are installed where not everything fits."""
+    return sorted(asked, key=lambda need: _rank(table.pages[need.order], False))
+
+
 def need_of(
-    table: PageTable,
-    declared: Mapping[int, tuple[int, ChangeReason]],
-    *,
-    after_boundary: bool,
-    own: bool = False,
+    table: PageTable, demands: Mapping[int, Sequence[Any]], *, after_boundary: bool, own: bool = False
 ) -> Need:
-    """The required set by what is kept up of it and the demands; ``own`` as for ``required_pages``."""
-    pages, asked = table.pages, []
+    """The required set by what is kept up of it and the demands (order → fidelity, reason, …); ``own`` as for
+    ``required_pages``.
+    """
     if own:
-        tokens, floor, hard, rules = table.own_hard_minima, table.own_minima, table.own_hard, table.own_loose_rules
+        tokens, floor, loose = table.own_hard_minima, table.own_minima, table.own_loose_rules
+        hard = table.own_hard
     else:
-        tokens, floor, hard, rules = table.hard_minima, table.minima, table.hard, table.loose_rules
+        tokens, floor, loose, hard = table.hard_minima, table.minima, table.loose_rules, table.hard
     if after_boundary:
-        tokens += rules
-    for order, (level, reason) in declared.items():
-        page = pages[order]
+        tokens += loose
+    asked: list[Required] = []
+    for order, demand in demands.items():
+        page = table.pages[order]
         if page.status is PageStatus.LIVE:
+            level = demand[0]
             minimum, served = (page.own_minimum, page.own_served) if own else (page.minimum, page.served)
             if level < minimum:
                 level = int(minimum)
@@ -148,9 +156,7 @@ def need_of(
             floor += extra
             counted = order in hard or (after_boundary and order in table.rules)
             tokens += extra if counted else whole
-            asked.append(Required(order, level, reason))
-    if len(asked) > 1:
-        asked.sort(key=lambda need: _rank(pages[need.order], own))
+            asked.append(Required(order, level, _REASONS[demand[1]]))
     return Need(asked, after_boundary, tokens, floor)
 
 
@@ -160,6 +166,7 @@ class SelectionIndex:
     """
 
     __slots__ = (
+        "_least",
         "_prefetch",
         "_ranked",
         "base",
@@ -179,6 +186,7 @@ class SelectionIndex:
         self.base_tokens = 0
         self.warmed: dict[int, Warm] = {}
         self._prefetch: list[int] | None = None
+        self._least = 0  # tokens of the cheapest of these
         self._ranked: list[Ranked] | None = None  # of few pages: all steps, as of the last decay
         cold: list[Step] = []
         for page in table.pages:
@@ -241,6 +249,7 @@ class SelectionIndex:
             for order in worth:
                 for _, name, step, _, at, extra in self._candidates(self.pages[order]):
                     ranked.append((worth[order] / extra, name, (step, order, at, extra)))
+            self._least = min((step[3] for _, _, step in ranked), default=0)
         ranked.sort(reverse=True)
         return ranked
 
@@ -324,10 +333,8 @@ class SelectionIndex:
             if policy.future_weight and side.future:
                 room = self._upgrade_all(side.future, fidelity, room)
             elif self._ranked is not None:
-                for _, _, (step, order, at, extra) in self._ranked:
-                    if extra <= room and fidelity[order] == at:
-                        room -= extra
-                        fidelity[order] = step
+                if room >= self._least:
+                    room = self._visit(self._ranked, fidelity, room)
             else:
                 room = self.steps.walk(self._weighed(fidelity, room), fidelity, room)
         old, moved = side.fidelity, differing(side.fidelity, fidelity)
@@ -348,6 +355,16 @@ class SelectionIndex:
                 reason = how.get(order, _PREFETCHED)
             moves.append((order, now, reason))
         return Selection(moves, budget - room, unmet)
+
+    def _visit(self, ranked: list[Ranked], fidelity: bytearray, room: int) -> int:
+        least = self._least
+        for _, _, (step, order, at, extra) in ranked:
+            if extra <= room and fidelity[order] == at:
+                room -= extra
+                fidelity[order] = step
+                if room < least:
+                    break
+        return room
 
     def settled(self, table: PageTable, side: SideState, selection: Selection) -> None:
         """Nothing to remember: every prompt is chosen anew."""
@@ -448,6 +465,7 @@ class SelectionIndex:
         other.policy, other.hot, other.pages = self.policy, side.hot, table.pages
         other.base, other.base_tokens = bytearray(self.base), self.base_tokens
         other.steps, other.warmed = self.steps.copy(table.pages), dict(self.warmed)
+        other._least = self._least
         other._ranked = None if self._ranked is None else list(self._ranked)
         other._prefetch = None if self._prefetch is None else list(self._prefetch)
         return other
@@ -464,6 +482,6 @@ def differing(old: bytearray, new: bytearray) -> list[int]:
     """Places where two rows of equal length differ, ascending."""
     size = len(old)
     if size <= _NARROW:
-        return [at for at in range(size) if old[at] != new[at]]
+        return list(compress(range(size), map(ne, old, new)))
     differs = int.from_bytes(old, "little") ^ int.from_bytes(new, "little")
     return [found.start() for found in _CHANGED.finditer(differs.to_bytes(size, "little"))]

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from memory.core.page_table import PageTable
 from memory.core.pages import NEXT, PREV, Page
 from memory.core.policies import Policy
-from memory.core.selector import Need, Required, Selection, required_pages
+from memory.core.selector import Need, Required, Selection, in_order, required_pages
 from memory.core.types import ChangeReason, Pin
 
 if TYPE_CHECKING:
@@ -142,7 +142,7 @@ class _Choice:
         due = required_pages(self.table, {}, auto_pins=True, after_boundary=self.need.after_boundary)
         for order, _, _ in due:
             raise_to(order, pages[order].served)
-        for order, level, _ in self.need.asked:
+        for order, level, _ in in_order(self.table, self.need.asked):
             raise_to(order, pages[order].at(level))
         rest = (order for order in self.table.live if order not in installed)
         for order in sorted(rest, key=lambda o: (-pages[o].recompute_cost, -pages[o].base_utility, o)):

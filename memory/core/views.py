@@ -77,7 +77,7 @@ def _side_view(side: SideState, page: Page) -> SideView:
         faults_inferred=seat.faults_inferred,
         insufficient=seat.insufficient,
         page_ins=seat.page_ins,
-        demand_turns=seat.demand_turns,
+        demand_turns=tuple(seat.demand_turns),
         dirty=page.order in side.dirty,
         version=seat.version,
         pending_seq=side.incoming.get(page.order, 0) if side.index is None else page.text_seq,

@@ -87,13 +87,14 @@ class Feed:
 
 
 def _turn(feed: Feed, ids: list[str], rng: random.Random) -> None:
-    """What happens before prompt N + 1: demands shown by answer N and declared for the next, a compaction now
-    and then."""
-    for page_id in rng.sample(ids, rng.randrange(1, 3)):
+    """What happens before prompt N + 1: none to two demands shown by answer N, as many declared for the next,
+    a compaction now and then.
+    """
+    for page_id in rng.sample(ids, rng.randrange(3)):
         feed.give("demand_observed", page_id=page_id, fidelity=rng.choice(("structured", "full")))
     if rng.random() < 0.04:
         feed.give("boundary", kind="compaction")
-    for page_id in rng.sample(ids, rng.randrange(1, 3)):
+    for page_id in rng.sample(ids, rng.randrange(3)):
         feed.give("demand_declared", page_id=page_id, fidelity=rng.choice(("pointer", "structured", "full")))
 
 
