@@ -4,15 +4,31 @@ Generated: the four families at 300 pages and 200 turns, tokens as in real sessi
 observed, at budgets that are multiples of the largest floor. Recorded: the sessions beside the project, where
 they are; each is converted once and replayed with the policy as its shadow. Faults are exact,
 policy-controllable ones.
+
+What moved is told apart: *first falls* (a page goes down from the form it came in at) and *again* (it is
+raised, and falls after that). A policy that shows what arrives must let it fall once; *forced* is the least
+of that for the forms at which this policy let pages in: what arrived, less what left, less the budget, at its
+highest.
 """
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from memory.core import POLICIES, Event, Policy, Replay, decode_body, read_workload, replay, replay_workload
+from memory.core import (
+    POLICIES,
+    Event,
+    Policy,
+    Replay,
+    decode_body,
+    new_state,
+    read_workload,
+    replay,
+    step,
+    workload_events,
+)
 from tests.support import optimum
 from tests.support.outside import TRACES
 from tests.support.traces import Record, records
@@ -22,7 +38,9 @@ PAGES, TURNS, SCALE = 300, 200, 10
 FLOORS = (1.05, 1.5, 2.5, 5.0)  # budgets, as multiples of the largest floor
 SHADOW_BUDGETS = (10_000, 20_000, 40_000, 80_000, None)  # tokens; None: what the window leaves
 SHOWN = ("retrieval_cached", "compaction_hybrid", "lru", "clawvm", "clawweb", "oracle")
+TOLD_APART = ("clawvm", "clawweb")
 TARGET = 0.5  # of clawvm's moved tokens, at most
+Log = Callable[[Policy], list[Event]]  # the events of one replay under a policy
 
 
 @dataclass
@@ -43,6 +61,37 @@ class Tally:
     faults_there: int = 0  # policy-controllable ones in those, inferred ones too
     fitting_prompts: int = 0  # prompts in which the floor fits, of any replay
     seconds: float = 0.0
+    first_falls: int = 0  # tokens
+    again: int = 0
+    forced: int = 0
+
+    def tell_apart(self, log: list[Event]) -> None:
+        """Split the moves of one replay, from the engine's outcomes."""
+        state, here, raised = new_state(), set[str](), set[str]()
+        arrived = left = forced = 0
+        for event in log:
+            told = step(state, event)
+            side = "primary" if state.shadow is None else "shadow"
+            for outcome in (o for o in told if o.side == side and o.kind in ("prompt", "residency")):
+                data, page_id = outcome.data, str(outcome.page_id)
+                if outcome.kind == "prompt":
+                    forced = max(forced, arrived - left - (data["page_budget"] or 10**12))
+                    continue
+                was, now = data["tokens_from"], data["tokens_to"]
+                if data["reason"] == "left":
+                    left += was
+                    here.discard(page_id)
+                elif page_id not in here:
+                    here.add(page_id)
+                    arrived += now
+                elif data["from"] == data["to"]:  # new text
+                    arrived += now - was
+                elif now < was and page_id not in raised:
+                    self.first_falls += was
+                else:
+                    self.again += max(was, now)
+                    raised.add(page_id)
+        self.forced += forced
 
     def add(self, found: Replay, seconds: float) -> None:
         turns, metrics = records(found.trace), found.metrics
@@ -95,21 +144,28 @@ def show(title: str, tallies: dict[str, Tally]) -> None:
             f" every prompt ({web.fitting} replays; {web.fitting_prompts:,} of {web.prompts:,} prompts in"
             f" all) it has {web.faults_there} policy-controllable faults (target 0)"
         )
+    for name in TOLD_APART:
+        if tally := tallies.get(name):
+            print(
+                f"  {name}: first falls {tally.first_falls:,} (forced {tally.forced:,}),"
+                f" again {tally.again:,}"
+            )
 
 
-def tables(
-    title: str, budgets: Sequence[str], runs: Iterable[tuple[str, Callable[[Policy], Replay]]]
-) -> None:
+def tables(title: str, budgets: Sequence[str], runs: Iterable[tuple[str, Log]]) -> None:
     """Runs every replay under every policy; a table for each of ``budgets`` and one for all together."""
     names = [name for name in SHOWN if name in POLICIES]
     found = {budget: {name: Tally() for name in names} for budget in (*budgets, "all budgets")}
-    for budget, run in runs:
+    for budget, log_of in runs:
         for name in names:
+            log = log_of(POLICIES[name])
             begin = time.perf_counter()
-            done = run(POLICIES[name])
+            done = replay(log)
             seconds = time.perf_counter() - begin
-            found[budget][name].add(done, seconds)
-            found["all budgets"][name].add(done, seconds)
+            for tally in (found[budget][name], found["all budgets"][name]):
+                tally.add(done, seconds)
+                if name in TOLD_APART:
+                    tally.tell_apart(log)
     for budget, tallies in found.items():
         show(f"{title}, {budget}", tallies)
 
@@ -117,14 +173,14 @@ def tables(
 # --- generated ---
 
 
-def _generated(observed: bool) -> Iterable[tuple[str, Callable[[Policy], Replay]]]:
+def _generated(observed: bool) -> Iterable[tuple[str, Log]]:
     for make in FAMILIES.values():
         raw: Workload = make(pages=PAGES, turns=TURNS, scale=SCALE, observed=observed)
         floor = max(prompt.floor for prompt in optimum.prompts(raw, 0))
         workload = read_workload(raw)
         for times in FLOORS:
             budget = round(floor * times)
-            yield f"budget {times} × floor", lambda p, w=workload, b=budget: replay_workload(w, p, b)
+            yield f"budget {times} × floor", lambda p, w=workload, b=budget: workload_events(w, p, b)
 
 
 # --- recorded ---
@@ -142,15 +198,21 @@ def recorded_events(name: str) -> list[Event]:
     return found
 
 
+def shadowed(events: list[Event], policy: Policy, budget: int | None) -> list[Event]:
+    """The log of a session that was only read, with the policy as its shadow."""
+    started = replace(events[0].body, shadow_policy=policy.name, shadow_budget=budget)  # type: ignore[type-var]
+    return [replace(events[0], body=started), *events[1:]]
+
+
 def budget_name(budget: int | None) -> str:
     return "the window" if budget is None else f"{budget:,} tokens"
 
 
-def _recorded(names: Sequence[str]) -> Iterable[tuple[str, Callable[[Policy], Replay]]]:
+def _recorded(names: Sequence[str]) -> Iterable[tuple[str, Log]]:
     for name in names:
         events = recorded_events(name)
         for budget in SHADOW_BUDGETS:
-            yield budget_name(budget), lambda p, e=events, b=budget: replay(e, p, b)
+            yield budget_name(budget), lambda p, e=events, b=budget: shadowed(e, p, b)
 
 
 def main() -> None:
