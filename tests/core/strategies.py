@@ -10,6 +10,15 @@ from memory.core.types import DEGRADATION_PATH, PageType
 
 IDS = ("a", "é", "f\u202e", "<script>", "z")
 FIDELITIES = ("pointer", "structured", "compressed", "full")
+VALIDATORS = ("licence", "owner")
+DECLARED = {
+    "name": "declared", "auto_pins": True, "upgrades": True, "writes_back": True, "recency_weight": 1,
+}  # fmt: skip
+RULES = (
+    {"name": "no steps", "fields": ["step"], "types": ["plan", "evidence"], "deny": True},
+    {"name": "short", "max_value_bytes": 5},
+    {"name": "add", "scopes": ["project"], "ops": ["append", "merge"]},
+)
 SIGNATURES = ("read:a", "read:b", "run:tests")
 RESOURCES = ("file:/s/a", "file:/s/b", "dir:/s", "workspace", "url:x")
 
@@ -45,11 +54,15 @@ def reps(draw: st.DrawFn) -> dict[str, Any]:
 
 @st.composite
 def bodies(
-    draw: st.DrawFn, number: int, enforced: bool, past: dict[str, list[int]]
+    draw: st.DrawFn,
+    number: int,
+    enforced: bool,
+    past: dict[str, list[int]],
+    kinds: tuple[str, ...] = (),
 ) -> tuple[str, dict[str, Any]]:
     """One event body, applicable or not. ``past``: seqs of the stream so far by kind, to refer to."""
     one = st.sampled_from(IDS)
-    kind = draw(st.sampled_from(_KINDS))
+    kind = draw(st.sampled_from(kinds or _KINDS))
     page_id = draw(one)
     fidelity = draw(st.sampled_from(FIDELITIES))
     match kind:
@@ -59,6 +72,9 @@ def bodies(
             return kind, {"page_id": page_id, "representations": reps(draw), "durable": draw(st.booleans())}
         case "page_superseded" | "page_retired" | "dirty_marked":
             return kind, {"page_id": page_id}
+        case "page_linked":
+            relation = draw(st.sampled_from(["sub_agent", "fork", "rewind"]))
+            return kind, {"page_id": page_id, "session": draw(st.sampled_from("xy")), "relation": relation}
         case "demand_declared":
             return kind, {"page_id": page_id, "fidelity": fidelity}
         case "demand_observed":
@@ -98,6 +114,12 @@ def bodies(
             }
         case "write_staged":
             return kind, {"update": draw(updates(f"u{draw(st.integers(0, 9))}", page_id))}
+        case "write_judged":
+            return kind, {
+                "update_id": f"u{draw(st.integers(0, 9))}",
+                "validator": draw(st.sampled_from(VALIDATORS)),
+                "verdict": draw(st.sampled_from(["allow", "allow", "deny"])),
+            }
         case "write_resolved":
             action = draw(st.sampled_from(["approve", "merge", "drop"]))
             return kind, {"update_id": f"u{draw(st.integers(0, 9))}", "action": action, "value": "v"}
@@ -112,6 +134,7 @@ def bodies(
                 "page_id": page_id,
                 "version": draw(st.integers(0, 4)),
                 "representations": reps(draw),
+                "crossed": draw(st.sampled_from([False, False, False, True])),
             }
         case "operator_pin":
             low = draw(st.none() | st.sampled_from(FIDELITIES))
@@ -135,6 +158,7 @@ def bodies(
             return kind, {
                 "budget": draw(st.integers(0, 400)),
                 "reserve": draw(st.none() | st.integers(0, 20)),
+                "policy": draw(st.sampled_from([None, None, "lru", "declared", "nowhere"])),
             }
         case "receipt":
             return kind, {
@@ -153,17 +177,18 @@ _KINDS = (
     * 2,
     *["operator_pin", "operator_demote", "operator_undo"] * 2,
     *["page_created", "page_superseded", "page_retired", "project_commit", "recall", "write_resolved"],
+    *["write_judged", "page_linked"],
     *["operator_unpin", "operator_restore", "settings_changed", "receipt", "session_ended"],
 )
 
 
 @st.composite
 def updates(draw: st.DrawFn, update_id: str, page_id: str) -> dict[str, Any]:
-    evidence = draw(st.sampled_from([page_id, page_id, *IDS]))
+    evidence = draw(st.sampled_from([page_id] * 5 + [*IDS]))
     return {
         "update_id": update_id,
         "page_id": page_id,
-        "field": draw(st.sampled_from(["step", "step", "", "pin"])),
+        "field": draw(st.sampled_from(["step"] * 5 + ["", "pin"])),
         "op": draw(st.sampled_from(["append", "merge", "set_with_version", "delete"])),
         "value": "none",
         "scope": draw(st.sampled_from(["session", "project"])),
@@ -185,6 +210,9 @@ def streams(draw: st.DrawFn, length: int = 60) -> list[tuple[str, dict[str, Any]
         "budget": draw(st.none() | st.integers(0, 300)),
         "window": draw(st.none() | st.integers(0, 400)),
         "shadow_policy": draw(st.sampled_from([None, "clawvm", "lru"])),
+        "policies": [DECLARED],
+        "write_rules": draw(st.lists(st.sampled_from(RULES), max_size=2, unique_by=lambda r: str(r["name"]))),
+        "validators": draw(st.lists(st.sampled_from(VALIDATORS), max_size=1)),
     }
     stream: list[tuple[str, dict[str, Any]]] = [("session_started", started)]
     stream += [("page_created", {"page": draw(specs(page_id))}) for page_id in IDS[: draw(st.integers(2, 5))]]
@@ -195,3 +223,31 @@ def streams(draw: st.DrawFn, length: int = 60) -> list[tuple[str, dict[str, Any]
         past.setdefault(name, []).append(number)
         stream.append((kind, body))
     return stream
+
+
+@st.composite
+def journal_streams(draw: st.DrawFn, length: int = 40) -> list[tuple[str, dict[str, Any], str]]:
+    """Mostly updates, verdicts, answers and boundaries on a few pages; whatever was sent may come again. Each
+    event with its actor.
+    """
+    opening = draw(streams(0))
+    enforced = opening[0][1]["mode"] == "enforced"
+    stream = [(kind, body, "harness") for kind, body in opening]
+    past: dict[str, list[int]] = {"prompt": [], "tool_called": [], "act": []}
+    for number in range(len(stream) + 1, len(stream) + 1 + draw(st.integers(0, length))):
+        if draw(st.integers(0, 7)) == 0:
+            stream.append(draw(st.sampled_from(stream)))
+            continue
+        kind, body = draw(bodies(number, enforced, past, _JOURNAL_KINDS))
+        stream.append((kind, body, draw(st.sampled_from(["operator:ann", "operator:ann", "harness"]))))
+        name = "prompt" if kind.startswith("prompt") else "act" if kind.startswith("operator") else kind
+        past.setdefault(name, []).append(number)
+    return stream
+
+
+_JOURNAL_KINDS = (
+    *["write_staged"] * 6,
+    *["boundary", "write_resolved", "write_judged"] * 3,
+    *["prompt", "dirty_marked", "project_commit", "page_updated"] * 2,
+    *["page_superseded", "operator_restore", "operator_undo", "settings_changed", "operator_pin"],
+)
