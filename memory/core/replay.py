@@ -13,6 +13,7 @@ from memory.core.errors import CoreError
 from memory.core.oracle import LookAhead, tell_future
 from memory.core.outcomes import Outcome
 from memory.core.policies import POLICIES, Policy
+from memory.core.prompts import whole_budget
 from memory.core.state import SideState, State
 from memory.core.trace import close_turn
 from memory.core.types import Mode, Side
@@ -106,7 +107,7 @@ def _metrics(state: State, side: SideState, trace: tuple[bytes, ...]) -> dict[st
         whole.update(line + b"\n")
     return {
         "policy": side.policy.name,
-        "budget": side.budget,
+        "budget": side.budget if totals.turns else whole_budget(state, side),
         "turns": totals.turns,
         "faults": _sorted(totals.faults),
         "insufficient": _sorted(totals.insufficient),
@@ -122,7 +123,6 @@ def _metrics(state: State, side: SideState, trace: tuple[bytes, ...]) -> dict[st
         "rejected": _sorted(totals.rejected),
         "moved_tokens": totals.moved_tokens,
         "prefix_tokens": totals.prefix_tokens_sum,
-        "prefix_share": totals.prefix_share,
         "prefix_share": totals.prefix_share,
         "reread_tokens": totals.reread_tokens,
         "inferred": {

@@ -28,6 +28,7 @@ from memory.core.types import (
     Scope,
     ToolKind,
 )
+from memory.core.writes import RESERVED_IDS
 
 #: Limits of one file. A page has at most ``MAX_TOKENS``, a list of a turn at most ``MAX_LIST`` entries.
 MAX_BYTES: Final = 256 * 2**20
@@ -300,6 +301,10 @@ def _check_updates(turn: Turn, seen: set[str]) -> None:
     for place, update in enumerate(turn.writes):
         if update.update_id in seen:
             forms.fail(f"writes[{place}].update_id", f"{update.update_id!r} is there twice")
+        if update.update_id.startswith(RESERVED_IDS):
+            forms.fail(
+                f"writes[{place}].update_id", f"begins with {' or '.join(RESERVED_IDS)}: those are ours"
+            )
         seen.add(update.update_id)
 
 

@@ -19,7 +19,7 @@ from memory.core.types import WriteOp
 from memory.core.validation import lacks_verdict
 
 #: Ids that the engine gives: to what an operator restores, and to what is only marked dirty.
-_OURS = ("restore:", "implied:")
+RESERVED_IDS = ("restore:", "implied:")
 _OPERATOR = "operator:"
 
 
@@ -32,8 +32,8 @@ def write_staged(state: State, body: ev.WriteStaged, actor: str) -> list[Outcome
     if known is not None:
         raise Refused(f"update {update.update_id!r} is already in the journal, with other content")
     page = known_page(state, update.page_id, live=True)
-    if update.update_id.startswith(_OURS):
-        raise Refused(f"an update's id does not begin with {' or '.join(_OURS)}")
+    if update.update_id.startswith(RESERVED_IDS):
+        raise Refused(f"an update's id does not begin with {' or '.join(RESERVED_IDS)}")
     if any(side.journal.full() for side in state.sides()):
         raise Refused(f"the journal is full: {MAX_ENTRIES} updates are staged or parked")
     found = []

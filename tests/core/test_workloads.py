@@ -130,6 +130,7 @@ BAD_TURNS: list[tuple[str, Any]] = [
     ("writes[0].page_id", {"writes": [write(page_id="late")]}),
     ("writes[1].update_id", {"writes": [write(), write()]}),
     ("writes[0].update_id", {"writes": [write(update_id="")]}),
+    ("writes[0].update_id", {"writes": [write(update_id="implied:3:0")]}),
     ("writes[0].base_version", {"writes": [write(base_version=-1)]}),
     ("writes[0].base_version", {"writes": [write(base_version="0")]}),
     ("writes[0].op", {"writes": [write(op=3)]}),

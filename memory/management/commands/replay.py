@@ -74,6 +74,8 @@ class Command(BaseCommand):
         _check_places(places, options["file"])
         try:
             self._write(runs, run, log, options)
+        except CoreError as error:
+            raise _refuse(str(error)) from None
         except OSError as error:
             where = getattr(error, "filename2", None) or error.filename or ""
             raise CommandError(f"cannot write {where}: {error.strerror or error}") from None
@@ -94,7 +96,10 @@ class Command(BaseCommand):
                     core.workload_events(workload, _given(run.policy), _given(run.budget))
                 ),
             )
-        return lambda run: _replay_log(events, run), lambda run: core.write_log(events)
+        return (
+            lambda run: core.replay(events, run.policy, run.budget),
+            lambda run: core.write_log(events),
+        )
 
     def _session(self, name: str) -> list[core.Event]:
         from django.db import DatabaseError
@@ -275,13 +280,6 @@ def _read_log(path: Path) -> list[core.Event]:
             return core.read_log(file, str(path))
     except OSError as error:
         raise _refuse(f"cannot read {path}: {error.strerror or error}") from None
-    except CoreError as error:
-        raise _refuse(str(error)) from None
-
-
-def _replay_log(events: list[core.Event], run: Run) -> Replay:
-    try:
-        return core.replay(events, run.policy, run.budget)
     except CoreError as error:
         raise _refuse(str(error)) from None
 
