@@ -330,7 +330,8 @@ def judge_repeat(
     why = _refresh_reason(body, page)
     if why:
         side.totals.refreshes += 1
-        side.log["refreshes"].append({**call, "why": why, "page_id": None if page is None else page.page_id})
+        page_id = expected if page is None else page.page_id
+        side.log["refreshes"].append({**call, "why": why, "page_id": page_id})
         return [outcome(state, side, "refresh", page, **call, why=why)]
     if expected is None and (page is None or page.status is PageStatus.RETIRED):
         return []
