@@ -14,7 +14,7 @@ def validate(state: State, side: SideState, entry: Entry) -> Verdict:
     update, page = entry.update, state.table.pages[entry.order]
     verdict = validation.check_form(update)
     if not verdict.reason:
-        verdict = validation.check_evidence(update, state.table, entry.seq)
+        verdict = validation.check_evidence(update, state.table)
     if not verdict.reason:
         verdict = validation.check_scope(update, page, state.grants)
     if not verdict.reason:

@@ -122,14 +122,17 @@ def test_at_the_limit_it_is_committed(fields: dict[str, Any]) -> None:
     assert version(session, fields.get("page_id", "plan")) == 1
 
 
-def test_evidence_must_have_been_known_when_the_update_was_staged() -> None:
+def test_evidence_must_be_known_when_the_update_is_validated() -> None:
+    """A result may come between the update and the boundary; a page that left the table still resolves."""
     session = a_session()
-    session.stage("early", "plan", evidence_ref="late")
+    session.stage("before", "plan", evidence_ref="late")
+    session.stage("never", "plan", evidence_ref="later still")
     session.add("late")
-    session.stage("after", "plan", evidence_ref="late")
+    session.feed("page_superseded", page_id="late")
     told = session.boundary("flush")
-    assert phases(told, "rejected") == [("early", "PROVENANCE_UNRESOLVED")]
-    assert phases(told, "committed") == [("after", "")]
+    assert phases(told, "committed") == [("before", "")]
+    assert phases(told, "rejected") == [("never", "PROVENANCE_UNRESOLVED")]
+    session.add("later still")
 
 
 def test_each_is_validated_against_what_the_commits_before_it_left() -> None:
