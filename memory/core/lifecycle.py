@@ -28,13 +28,18 @@ def journal_note(
     update_id: str,
     phase: str,
     reason: str = "",
+    *,
+    this_turn: bool = False,
     **more: Any,
 ) -> Outcome:
-    """One move in the journal, as outcome and in the trace."""
+    """One move in the journal, as outcome and in the trace: in the record of the turn that the next prompt
+    begins, unless it belongs to this one.
+    """
     data: dict[str, Any] = {"update_id": update_id, "phase": phase, "reason": reason, **more}
     if update is not None:
         data["field"], data["op"] = update.field[:200], update.op[:40]
-    side.next_log["journal"].append({"page_id": page.page_id, **data})
+    log = side.log if this_turn else side.next_log
+    log["journal"].append({"page_id": page.page_id, **data})
     return outcome(state, side, "journal", page, **data)
 
 
@@ -159,10 +164,14 @@ def _lose(state: State, side: SideState, order: int, cause: Cause, *, next_turn:
         side.log, side.next_log = side.next_log, side.log
         if cause[2] != BoundaryKind.SHUTDOWN:  # after it no turn follows
             told[0] = replace(told[0], turn=state.turn + 1)
-    for entry in side.journal.staged():
+    gone = side.journal.staged() if side.journal.has_staged(order) else []
+    for entry in gone:
         if entry.order == order:
             side.journal.close(entry)
-            told.append(journal_note(state, side, page, entry.update, entry.update.update_id, "lost", what))
+            update, now = entry.update, not next_turn
+            told.append(
+                journal_note(state, side, page, update, update.update_id, "lost", what, this_turn=now)
+            )
     told.append(outcome(state, side, "page", page, change="clean", reason="lost"))
     return told
 

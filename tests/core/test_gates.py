@@ -158,3 +158,18 @@ def test_a_loss_at_the_end_belongs_to_the_last_turn() -> None:
     session.feed("session_ended")
     records = [json.loads(o.data["record"]) for o in of(session.outcomes, "turn")]
     assert [record["turn"] for record in records if record["faults"]] == [lost.turn] == [1]
+
+
+def test_what_a_compaction_lost_stands_in_the_turn_that_lost_it() -> None:
+    """The flush_miss and the update that went with it, both in the record of the prompt that settled it."""
+    session = Session(policy="retrieval", budget=15)
+    session.add("plan", "plan", tokens={"pointer": 5, "full": 40})
+    session.prompt()
+    session.stage("u1", "plan")
+    session.boundary("compaction")
+    session.prompt()
+    session.prompt()
+    session.feed("session_ended")
+    records = [json.loads(o.data["record"]) for o in of(session.outcomes, "turn")]
+    assert [[m["phase"] for m in r["journal"]] for r in records] == [[], ["staged", "lost"], []]
+    assert [r["turn"] for r in records if r["faults"]] == [2]
