@@ -50,6 +50,26 @@ class PageTable:
         if page.status is PageStatus.LIVE:
             self.enter(page)
 
+    def fill(self) -> None:
+        """Work out the indexes of a table whose pages have just been put there."""
+        pages = self.pages
+        self.by_id = {page.page_id: page for page in pages}
+        live = [page for page in pages if page.status is PageStatus.LIVE]
+        plain = [p for p in live if p.pin is not Pin.HARD and p.own_pin is not Pin.HARD]
+        plain = [
+            p
+            for p in plain
+            if p.type is not PageType.BOOTSTRAP
+            and p.type is not PageType.CONSTRAINT
+            and p.own_minimum is p.minimum
+            and not p.resources
+        ]
+        self.live = {page.order for page in plain}  # nothing of these but their minimum counts
+        self.minima = self.own_minima = sum([page.tokens[page.served] for page in plain])
+        for page in live:
+            if page.order not in self.live:
+                self.enter(page)
+
     def enter(self, page: Page) -> None:
         """Index a live page. Every change of a live page stands between ``leave`` and ``enter``."""
         order = page.order

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Final
 
 from memory.core.events import PageSpec, Representation
 from memory.core.types import (
@@ -172,49 +172,3 @@ class Page:
         for name in Page.__slots__:
             setattr(other, name, getattr(self, name))
         return other
-
-    def to_json(self) -> list[Any]:
-        """A row for the snapshot; ``from_json`` is its inverse."""
-        return [
-            self.page_id,
-            self.type.value,
-            self.order,
-            self.scope.value,
-            self.title,
-            self.pin.value,
-            self.own_pin.value,
-            int(self.minimum),
-            int(self.own_minimum),
-            None if self.cap is None else int(self.cap),
-            self.status.value,
-            self.inferred,
-            self.resolvable,
-            list(self.provenance),
-            self.base_utility,
-            self.recompute_cost,
-            list(self.tokens),
-            list(self.resources),
-            self.created_seq,
-            self.text_seq,
-            self.left_seq,
-            self.left_turn,
-            [[v, s, list(t)] for v, s, t in self.versions],
-        ]
-
-    @classmethod
-    def from_json(cls, row: list[Any]) -> Page:
-        page = cls(row[0], PageType(row[1]), row[2])
-        page.scope, page.title = Scope(row[3]), row[4]
-        page.pin, page.own_pin = Pin(row[5]), Pin(row[6])
-        page.minimum, page.own_minimum = Fidelity(row[7]), Fidelity(row[8])
-        page.cap = None if row[9] is None else Fidelity(row[9])
-        page.status = PageStatus(row[10])
-        page.inferred, page.resolvable = row[11], row[12]
-        page.provenance = (row[13][0], row[13][1], row[13][2])
-        page.base_utility, page.recompute_cost = row[14], row[15]
-        page.tokens = (row[16][0], row[16][1], row[16][2], row[16][3], row[16][4])
-        page.resources = tuple(row[17])
-        page.created_seq, page.text_seq, page.left_seq, page.left_turn = row[18], row[19], row[20], row[21]
-        page.versions = tuple((v, s, (t[0], t[1], t[2], t[3], t[4])) for v, s, t in row[22])
-        page.refit()
-        return page

@@ -10,11 +10,11 @@ import re
 from bisect import bisect_left, insort
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import compress
-from operator import ne
+from operator import attrgetter, ne
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol
 
 from memory.core.page_table import PageTable
-from memory.core.pages import AT, NEXT, POINTER_TYPES, Page
+from memory.core.pages import AT, NEXT, POINTER_TYPES, PREV, Page
 from memory.core.policies import Policy
 from memory.core.steps import Step, Steps
 from memory.core.types import ChangeReason, PageStatus, PageType, Pin
@@ -160,6 +160,9 @@ def need_of(
     return Need(asked, after_boundary, tokens, floor)
 
 
+_page_id = attrgetter("page_id")
+
+
 class SelectionIndex:
     """The published policies. ``base``: each page's fidelity in a floor that fits and that nobody asks more
     of, with ``base_tokens``; ``steps``: upgrades of pages without recency; ``warmed``: the others, prepared.
@@ -188,15 +191,36 @@ class SelectionIndex:
         self._prefetch: list[int] | None = None
         self._least = 0  # tokens of the cheapest of these
         self._ranked: list[Ranked] | None = None  # of few pages: all steps, as of the last decay
-        cold: list[Step] = []
-        for page in table.pages:
-            if page.status is PageStatus.LIVE:
-                self._count(page, 1)
-                if page.order in hot:
-                    self.warmed[page.order] = self._prepared(page)
-                elif policy.upgrades:
-                    cold += self._candidates(page)
-        self.steps = Steps(table.pages, cold)
+        self.steps = Steps(table.pages)
+        self._fill()
+
+    def _fill(self) -> None:
+        """Everything for the live pages as they stand; a large table at once."""
+        live = [page for page in self.pages if page.status is PageStatus.LIVE]
+        for page in live:
+            self._count(page, 1)
+        losses: list[float] = []
+        codes: list[int] = []
+        extras: list[int] = []
+        if self.policy.upgrades:
+            live.sort(key=_page_id, reverse=True)
+        for page in live:
+            if page.order in self.hot:
+                self.warmed[page.order] = self._prepared(page)
+            elif self.policy.upgrades:
+                worth, row, below = self._worth(page), page.tokens, PREV[page.mask]
+                first, step = self._first(page), page.mask.bit_length() - 1
+                while step > first:
+                    at = below[step]
+                    extra = row[step] - row[at]
+                    losses.append(-(worth / extra))
+                    codes.append(page.order << 6 | at << 3 | step)
+                    extras.append(extra)
+                    step = at
+        self.steps.fill(losses, codes, extras)
+
+    def _worth(self, page: Page, recency: float = 0.0, future: float = 0.0) -> float:
+        return self.policy.utility(page.base_utility, page.pin, recency, page.recompute_cost, future)
 
     # --- kept up ---
 
@@ -293,7 +317,7 @@ class SelectionIndex:
         at = self._first(page)
         step = after[at]
         if step:
-            worth = policy.utility(page.base_utility, page.pin, recency, page.recompute_cost, future)
+            worth = self._worth(page, recency, future)
             while step:
                 extra = row[step] - row[at]
                 found.append((worth / extra, page.page_id, step, page.order, at, extra))

@@ -12,14 +12,14 @@ from memory.core.declarations import Declarations
 from memory.core.errors import CoreError
 from memory.core.journal import Journal
 from memory.core.metrics import Totals
+from memory.core.page_columns import dump_pages, load_pages
 from memory.core.page_table import PageTable
-from memory.core.pages import Page
 from memory.core.policies import Policy
 from memory.core.state import BLOCK, Act, Move, Seat, Seats, SideState, State, Verdict, new_log
 from memory.core.types import Mode, Side
 from memory.core.validation import Validator
 
-VERSION = 5
+VERSION = 6
 
 _PLAIN = (
     "seq",
@@ -81,7 +81,7 @@ def dump_state(state: State) -> bytes:
             "calls": [[call, key, turn] for call, (key, turn) in state.calls.items()],
             "history": list(state.history.items()),
             "acts": [asdict(act) for act in state.acts.values()],
-            "pages": [page.to_json() for page in state.table.pages],
+            "pages": dump_pages(state.table.pages),
             "sides": [_dump_side(side) for side in state.sides()],
         }
     )
@@ -107,8 +107,7 @@ def load_state(raw: bytes, validators: Mapping[str, Validator] | None = None) ->
     state.calls = {call: (key, turn) for call, key, turn in data["calls"]}
     state.history = dict(data["history"])
     state.acts = {act["seq"]: Act(**act) for act in data["acts"]}
-    for row in data["pages"]:
-        state.table.add(Page.from_json(row))
+    load_pages(data["pages"], state.table)
     sides = [_load_side(state, row) for row in data["sides"]]
     state.primary = sides[0] if sides else None
     state.shadow = sides[1] if len(sides) > 1 else None

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from array import array
 from bisect import bisect_left, bisect_right
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from typing import Final
 
 from memory.core.pages import Page
@@ -37,20 +37,23 @@ class Steps:
 
     __slots__ = ("_blocks", "_heads", "_rows", "count", "pages")
 
-    def __init__(self, pages: list[Page], steps: Iterable[Step] = ()) -> None:
+    def __init__(self, pages: list[Page]) -> None:
         self.pages = pages
         self._blocks: list[_Block] = []
         self._heads: list[float] = []  # each block's first loss
         self._rows: list[Step] | None = None
         self.count = 0
-        ordered = sorted(steps, reverse=True)
-        self.count = len(ordered)
-        for start in range(0, len(ordered), _BLOCK):
-            some = ordered[start : start + _BLOCK]
+
+    def fill(self, losses: list[float], codes: list[int], extras: list[int]) -> None:
+        """All steps at once, into none: those of equal gain in the order of the visit already."""
+        places = sorted(range(len(losses)), key=losses.__getitem__)
+        self.count = len(places)
+        for start in range(0, len(places), _BLOCK):
+            some = places[start : start + _BLOCK]
             block = _Block(
-                array("d", [-step[0] for step in some]),
-                array("i", [step[3] << 6 | step[4] << 3 | step[2] for step in some]),
-                array("i", [step[5] for step in some]),
+                array("d", [losses[at] for at in some]),
+                array("i", [codes[at] for at in some]),
+                array("i", [extras[at] for at in some]),
             )
             self._blocks.append(block)
             self._heads.append(block.losses[0])

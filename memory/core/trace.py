@@ -57,7 +57,7 @@ def make_head(body: SessionStarted, sides: list[SideState], plugins: list[str]) 
     )
 
 
-@lru_cache(maxsize=8192)  # a pure function; pages that move, move to and fro
+@lru_cache(maxsize=2048)  # a pure function; pages that move, move to and fro
 def digest(page_id: str, fidelity: int) -> int:
     if not fidelity:
         return 0

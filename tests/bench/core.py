@@ -223,27 +223,23 @@ def curve(policy: str, targets: dict[int, float], sizes: tuple[int, ...] = SIZES
 
 def _bytes_a_page(size: int, **started: Any) -> float:
     rng = random.Random(size)
-    events = [decode_body("page_created", {"page": spec(n, rng, rules=n < 8)}) for n in range(size)]
     gc.collect()
     tracemalloc.start()
     feed = Feed(budget=size * 20, **started)
-    for event in events:
-        step(feed.state, Event(feed.state.seq + 1, event, "bench"))
-    before = tracemalloc.get_traced_memory()[0]
+    for number in range(size):
+        feed.give("page_created", page=spec(number, rng, rules=number < 8))
     feed.prompt()
     feed.prompt()
     gc.collect()
     after = tracemalloc.get_traced_memory()[0]
     tracemalloc.stop()
-    ids = sum(len(page.page_id) + len(page.title) for page in feed.state.table.pages)
-    assert before and ids
     return after / size
 
 
 def memory(size: int = 20_000) -> None:
     """Bytes that a page takes in the state, its texts left out (the core never holds them)."""
     show(
-        f"memory: {size:,} pages after two prompts, text apart (tracemalloc, titles and ids in the log's strings)",
+        f"memory: the state of {size:,} pages after two prompts, ids, titles and provenance with it (tracemalloc)",
         [
             Figure("clawvm, a page", _bytes_a_page(size, policy="clawvm"), "bytes", 1024, "target"),
             Figure(
