@@ -210,7 +210,7 @@ GATES: dict[str, tuple[Callable[[], Workload], int, dict[str, dict[str, int]]]] 
         },
     ),
     "unsafe persistence": (
-        cases.unsafe_persistence, 500, {name: {"pinned_invariant_miss": 2} for name in WRITES_NOTHING},
+        cases.unsafe_persistence, 500, {name: {"pinned_invariant_miss": 3} for name in WRITES_NOTHING},
     ),
     "evidence churn": (
         cases.evidence_churn, 150, {name: {"duplicate_tool": 1} for name in WRITES_NOTHING},

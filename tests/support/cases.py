@@ -113,7 +113,7 @@ def unsafe_persistence() -> Workload:
     plan = story.plan("plan")
     story.rule("rule", "constraint", 10, 20)
     story.result("shared", "preference", scope="project")
-    story.result("late", created=1)
+    story.result("late", created=2)
     story.turn()
     story.write(plan, "step", 1, update_id="unfounded", evidence_ref="late")
     story.write("shared", "tone", "x", scope="project", update_id="elsewhere")
@@ -122,6 +122,7 @@ def unsafe_persistence() -> Workload:
     story.write("rule", "pin", "none", update_id="unpin")
     story.write(plan, "step", 1, update_id="good")
     story.turn("flush")
+    story.turn()
     return story.workload
 
 
