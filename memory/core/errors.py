@@ -7,6 +7,12 @@ class CoreError(Exception):
     """Base of the core's errors."""
 
 
+def _printable(name: str) -> str:
+    """The name of a field as a sender may have made it up: what cannot be printed or stored is escaped."""
+    shown = (c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in name)
+    return "".join(shown) or '""'
+
+
 class EventError(CoreError):
     """An event's body is malformed: ``where`` names the field (dotted path), ``why`` says what is wrong.
 
@@ -14,6 +20,7 @@ class EventError(CoreError):
     """
 
     def __init__(self, where: str, why: str) -> None:
+        where = _printable(where)
         super().__init__(f"{where}: {why}")
         self.where = where
         self.why = why

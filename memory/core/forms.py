@@ -91,7 +91,7 @@ def worth(value: Any, where: str) -> float:
         fail(where, "must be finite")
     if not 0 <= value <= MAX_UTILITY:
         fail(where, f"must be from 0 to {MAX_UTILITY:g}")
-    return float(value)
+    return float(value) + 0.0  # never -0.0, whose text would tell apart what is equal
 
 
 def fidelity(value: Any, where: str) -> Fidelity:

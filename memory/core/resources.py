@@ -33,11 +33,11 @@ class Readers(Generic[Key]):
         self._by_resource: dict[str, tuple[Key, ...]] = {}
 
     def add(self, key: Key, resources: Iterable[str]) -> None:
-        for resource in resources:
+        for resource in dict.fromkeys(resources):
             self._by_resource[resource] = (*self._by_resource.get(resource, ()), key)
 
     def remove(self, key: Key, resources: Iterable[str]) -> None:
-        for resource in resources:
+        for resource in dict.fromkeys(resources):
             readers = tuple(other for other in self._by_resource[resource] if other != key)
             if readers:
                 self._by_resource[resource] = readers

@@ -1,0 +1,79 @@
+"""What fuzzing found (``python -m tests.fuzz``), each as the smallest input that showed it."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import pytest
+
+from memory.core import (
+    EventError,
+    WorkloadError,
+    decode_body,
+    read_log,
+    read_policy,
+    read_workload,
+    replay,
+    replay_workload,
+    workload_events,
+    write_log,
+)
+from tests.core.cast import Session
+
+
+def test_a_page_that_names_a_resource_twice_can_leave_and_come_back() -> None:
+    session = Session(policy="clawvm", budget=100)
+    session.add("a", resources=["workspace", "file:/x", "workspace"])
+    session.feed("page_retired", page_id="a")
+    session.update("a")
+    session.prompt()
+    told = session.call("write:/x", kind="write", writes=["file:/x"])
+    assert any(o.data.get("change") == "superseded" for o in told)
+
+
+@pytest.mark.parametrize(
+    ("name", "shown"),
+    [
+        ("reason\ud800", "reason\\ud800"),
+        ("a\0", "a\\x00"),
+        ("\x1b[2J", "\\x1b[2J"),
+        ("\u202ea", "\\u202ea"),
+        ("", '""'),
+        ("é", "é"),
+    ],
+)
+def test_a_refusal_can_be_printed_and_stored_whatever_the_field_was_called(name: str, shown: str) -> None:
+    with pytest.raises(EventError) as caught:
+        decode_body("dirty_marked", {name: "w", "page_id": "a"})
+    assert caught.value.where == shown
+    with pytest.raises(WorkloadError) as refused:
+        read_workload({"pages": [{name: 1}], "turns": []})
+    assert str(refused.value).isprintable()
+
+
+def small(**policy: Any) -> tuple[tuple[bytes, ...], tuple[bytes, ...]]:
+    """A trace, and that of the same log when it was written and read back."""
+    page = {
+        "page_id": "a",
+        "type": "evidence",
+        "tokens": {"full": 9},
+        "provenance": {"kind": "file", "ref": "x"},
+    }
+    workload = read_workload({"pages": [page], "turns": [{}]})
+    declared = read_policy({"name": "own", **policy})
+    log = list(write_log(workload_events(workload, declared, 20)))
+    return replay_workload(workload, declared, 20).trace, replay(read_log(log)).trace
+
+
+def test_negative_zero_as_a_weight_is_zero() -> None:
+    once, again = small(hard_weight=-0.0)
+    assert once == again == small(hard_weight=0)[0]
+
+
+def test_a_key_twice_among_very_many_is_found_at_once() -> None:
+    keys = ",".join(f'"k{number}":0' for number in range(40_000))
+    started = time.thread_time()
+    with pytest.raises(WorkloadError, match="twice"):
+        read_workload("{" + keys + ',"k39999":0}')
+    assert time.thread_time() - started < 2.0
