@@ -226,9 +226,12 @@ class SessionList(Schema):
 
 
 class EventIn(Strict):
-    """One event; ``body`` as the event kind's fields. ``client_event_id`` makes a retry safe."""
+    """One event; ``body`` as the event kind's fields. ``client_event_id`` makes a retry safe. ``v``: the
+    kind's version that the body is of, where it is not the current one (see ``docs/events.md``).
+    """
 
     kind: str = Field(min_length=1, max_length=32)
+    v: int | None = Field(None, ge=1, le=1000)
     body: JsonObject
     client_event_id: str | None = Field(None, min_length=1, max_length=MAX_ID)
     at: str = Field("", max_length=40)

@@ -81,7 +81,7 @@ def _new_event(index: int, item: Any) -> NewEvent:
         raise bad_item(index, "kind", why)
     if not isinstance(item.body, dict):
         raise bad_item(index, "body", "must be an object")
-    return NewEvent(item.kind, item.body, item.client_event_id, item.at)
+    return NewEvent(item.kind, item.body, item.client_event_id, item.at, item.v)
 
 
 @router.post("/sessions/{uuid:session_id}/events", response=EventsAppended, summary="Append events")

@@ -160,7 +160,8 @@ def _receipt(data: Data) -> str:
 
 
 def _parked(data: Data) -> str:
-    return _and(f"update {data.get('update_id', '?')} parked", str(data.get("reason") or ""))
+    why = ": ".join(str(data[key]) for key in ("reason", "detail") if data.get(key))
+    return _and(f"update {data.get('update_id', '?')} parked", why)
 
 
 def _resolved(data: Data) -> str:
