@@ -123,8 +123,6 @@ def _answered(state: State, side: SideState, entry: Entry, body: ev.WriteResolve
             words = "a malformed update cannot be approved; merge it with a value, or drop it"
         raise Refused(words)
     page = state.table.pages[entry.order]
-    if update.op not in tuple(WriteOp):
-        raise Refused(f"there is no rule by which {update.op[:40]!r} is merged; merge a value, or drop it")
     pin = validation.check_pin(update, page)
     if pin.reason:
         raise Refused(f"{pin.detail}: take the pin away first")

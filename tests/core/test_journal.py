@@ -329,7 +329,6 @@ def test_only_an_operator_approves_or_merges() -> None:
     ("fields", "action", "value", "why"),
     [
         ({"field": ""}, "approve", None, "a malformed update cannot be approved"),
-        ({"op": "delete"}, "approve", None, "there is no rule by which 'delete' is merged"),
         ({"page_id": "rule", "field": "pin", "value": "none"}, "approve", None, "take the pin away first"),
         ({"page_id": "rule", "field": "pin", "value": "none"}, "merge", "soft", "take the pin away first"),
         ({"value": None}, "merge", None, "merge needs a value"),
@@ -354,6 +353,11 @@ def test_what_an_operators_word_cannot_mend(fields: Any, action: str, value: Any
         ),
         ({"scope": "project"}, "approve", "SCOPE_DENIED: the page is of scope session"),
         ({"evidence_ref": "x"}, "approve", "PROVENANCE_UNRESOLVED: no page 'x' is known"),
+        (
+            {"op": "delete"},
+            "approve",
+            "DESTRUCTIVE_OP: 'delete' is none of append, merge, set_with_version",
+        ),
         ({"base_version": 3}, "merge", None),
         ({"op": "delete"}, "merge", None),
     ],
