@@ -1,4 +1,4 @@
-"""What the core costs: a turn at 16 pages, the curve up to 100,000, bytes a page, a snapshot's way out and in.
+"""What the core costs: a turn at 16 pages, the curve up to 100,000, bytes a page, a snapshot out and in.
 
 One plain process, garbage collection as everyone has it. Every time is of whole public steps: nothing is
 taken out of the engine to be measured alone. Where a turn's end is left out, the turn was closed just before.
@@ -31,6 +31,7 @@ from tests.core import oracle_selector
 BUDGETS = (120, 180, 240, 300, 380, 500)  # tokens, the paper's
 TURNS = 1500  # at each budget
 SIZES = (1_000, 10_000, 100_000)  # pages
+AT_REST = 80  # turns until the recency of pages that all came at once is gone
 CHANGED = 5  # pages changed or demanded a turn, on the curve
 PAPER = {"median": 44.0, "p95": 60.0, "worst": 114.0}  # µs, published (medians 18-44)
 
@@ -122,7 +123,7 @@ def _plain(page: Page, hot: dict[int, float]) -> dict[str, Any]:
 
 
 def _obvious(policy: str, budget: int) -> Iterator[float]:
-    """Seconds of the obvious selector for the same prompts (it only chooses: it settles and judges nothing)."""
+    """Seconds of the obvious selector for the same prompts (it only chooses: nothing settled or judged)."""
     rng = random.Random(budget)
     feed = Feed(policy=policy, budget=budget)
     for number in range(16):
@@ -184,7 +185,7 @@ def _large(policy: str, size: int, **started: Any) -> Feed:
     return feed
 
 
-def _large_turn(feed: Feed, rng: random.Random, size: int) -> None:
+def _large_turn(feed: Feed, rng: random.Random) -> None:
     """Five pages changed or demanded: one new, one with new text, two shown by the answer, one declared."""
     pages = feed.state.table.pages
     feed.give("page_created", page=spec(len(pages), rng, rules=False))
@@ -202,10 +203,12 @@ def curve(policy: str, targets: dict[int, float], sizes: tuple[int, ...] = SIZES
     rows = []
     for size in sizes:
         feed, rng = _large(policy, size), random.Random(7)
-        feed.prompt()
+        for _ in range(AT_REST):
+            _large_turn(feed, rng)
+            feed.prompt()
         selected, whole = [], []
         for number in range(2 * turns):
-            _large_turn(feed, rng, size)
+            _large_turn(feed, rng)
             if number % 2:
                 whole.append(feed.prompt())
             else:
@@ -239,7 +242,7 @@ def _bytes_a_page(size: int, **started: Any) -> float:
 def memory(size: int = 20_000) -> None:
     """Bytes that a page takes in the state, its texts left out (the core never holds them)."""
     show(
-        f"memory: the state of {size:,} pages after two prompts, ids, titles and provenance with it (tracemalloc)",
+        f"memory: {size:,} pages after two prompts; ids, titles, provenance counted (tracemalloc)",
         [
             Figure("clawvm, a page", _bytes_a_page(size, policy="clawvm"), "bytes", 1024, "target"),
             Figure(
