@@ -9,6 +9,7 @@ from dataclasses import MISSING, Field, fields
 from typing import Any, Final
 
 from memory.core import events as ev
+from memory.core.describe_journal import JOURNAL
 from memory.core.policies import Policy
 from memory.core.types import (
     BoundaryKind,
@@ -128,6 +129,7 @@ def _lines() -> Iterator[str]:
     for kind, cls in ev.KINDS.items():
         yield from _section(f"`{kind}`", cls, event_version(kind))
         yield from ("```json", json.dumps(EXAMPLES[kind], indent=2), "```", "")
+    yield JOURNAL
     yield "## Parts\n"
     for cls in _PARTS:
         yield from _section(f"`{cls.__name__}`", cls)

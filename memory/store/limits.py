@@ -19,6 +19,7 @@ _IDS: Final[dict[str, tuple[str, ...]]] = {
     "prompt_observed": ("request_id",),
     "model_answered": ("request_id",),
     "write_staged": ("update.update_id",),
+    "write_judged": ("update_id",),
     "write_resolved": ("update_id",),
 }
 _NUMBERS: Final[dict[str, tuple[str, ...]]] = {
