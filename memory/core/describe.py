@@ -114,8 +114,8 @@ The API's `events` of a session (see `/api/docs`) take each as `{"kind": …, "b
 default must be there; an unknown field is refused. Instead of `representations` the API also takes `text`
 (the page's full text, of which the shorter forms are made), and `args` instead of a call's `signature`.
 
-Each kind has a version, which is kept with every event; a body of an older one is migrated when it is read, step
-by step (`memory/core/versions.py`). A kind is at version 1 unless it says otherwise here.
+Each kind has a version, which is kept with every event; a body of an older one is migrated when it is read,
+step by step (`memory/core/versions.py`). A kind is at version 1 unless it says otherwise here.
 """
 
 

@@ -125,7 +125,8 @@ def _settle(state: State, side: SideState, entry: Entry, counts: dict[str, int])
     page, update = state.table.pages[entry.order], entry.update
     counts["staged"] += 1
     verdict = validate(state, side, entry)
-    reason, more = str(verdict.reason), {"validator": verdict.validator}
+    reason = str(verdict.reason)
+    more: dict[str, Any] = {"validator": verdict.validator}
     if reason:
         more["detail"] = verdict.detail
     told = [journal_note(state, side, page, update, update.update_id, "validated", reason, **more)]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from memory.core import events as ev
 from memory.core.acts import Refused
 from memory.core.codec import check_path
@@ -199,6 +201,6 @@ def _conflict(state: State, side: SideState, page: Page, body: ev.ProjectCommit)
     reason, words = RejectReason.DESTRUCTIVE_OP, f"it crossed with version {body.version} of another session"
     side.journal.park(entry, reason, "version", words)
     side.totals.count("rejected", reason.value)
-    more = {"validator": "version", "detail": words}
+    more: dict[str, Any] = {"validator": "version", "detail": words}
     rejected = journal_note(state, side, page, update, update.update_id, "rejected", reason.value, **more)
     return [*told, rejected]

@@ -97,7 +97,7 @@ def write_resolved(state: State, body: ev.WriteResolved, actor: str) -> list[Out
         found.append(journal_note(state, side, page, mine.update, body.update_id, "resolved", body.action))
         if body.action != "drop":
             commit(state, side, page)
-            told = {"overrides": overrides} if overrides else {}
+            told: dict[str, Any] = {"overrides": overrides} if overrides else {}
             found.append(
                 journal_note(state, side, page, mine.update, body.update_id, "committed", actor, **told)
             )
