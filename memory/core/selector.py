@@ -357,8 +357,7 @@ class SelectionIndex:
             if policy.future_weight and side.future:
                 room = self._upgrade_all(side.future, fidelity, room)
             elif self._ranked is not None:
-                if room >= self._least:
-                    room = self._visit(self._ranked, fidelity, room)
+                room = self._visit(self._ranked, fidelity, room)
             else:
                 room = self.steps.walk(self._weighed(fidelity, room), fidelity, room)
         old, moved = side.fidelity, differing(side.fidelity, fidelity)
@@ -382,6 +381,8 @@ class SelectionIndex:
 
     def _visit(self, ranked: list[Ranked], fidelity: bytearray, room: int) -> int:
         least = self._least
+        if room < least:
+            return room
         for _, _, (step, order, at, extra) in ranked:
             if extra <= room and fidelity[order] == at:
                 room -= extra
@@ -416,25 +417,31 @@ class SelectionIndex:
 
     def _tight_floor(
         self, table: PageTable, need: Need, budget: int
-    ) -> tuple[bytearray, int, list[int], dict[int, ChangeReason]]:
+    ) -> tuple[bytearray, int, list[int], dict[int, ChangeReason] | None]:
         """Phase 1 as published: required pages whole in their order, then pointers in theirs."""
-        pages, room = self.pages, budget
+        pages, pins, room = self.pages, self.policy.auto_pins, budget
         fidelity = bytearray(len(pages))
-        how: dict[int, ChangeReason] = {}
+        how: dict[int, ChangeReason] | None = None
         unmet: list[int] = []
-        asked = {order: (level, reason) for order, level, reason in need.asked}
-        pins = self.policy.auto_pins
-        for order, level, reason in required_pages(
-            table, asked, auto_pins=pins, after_boundary=need.after_boundary
-        ):
-            page = pages[order]
-            at = AT[page.mask][level]
-            if page.tokens[at] <= room:
-                room -= page.tokens[at]
-                fidelity[order] = at
-                how[order] = reason
-            else:
-                unmet.append(order)
+        if pins and need.tokens <= budget:  # all of the required set fits, in whatever order
+            for order in table.hard | table.rules if need.after_boundary else table.hard:
+                fidelity[order] = pages[order].served
+            for order, level, _ in need.asked:
+                fidelity[order] = AT[pages[order].mask][level]
+            room -= need.tokens
+        else:
+            how = {}
+            asked = {order: (level, reason) for order, level, reason in need.asked}
+            after = need.after_boundary
+            for order, level, reason in required_pages(table, asked, auto_pins=pins, after_boundary=after):
+                page = pages[order]
+                at = AT[page.mask][level]
+                if page.tokens[at] <= room:
+                    room -= page.tokens[at]
+                    fidelity[order] = at
+                    how[order] = reason
+                else:
+                    unmet.append(order)
         if self.policy.prefetch:
             for order in self.prefetch:
                 if not fidelity[order]:
