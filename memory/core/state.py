@@ -395,8 +395,8 @@ def settle(
             resident += by
             kind = page.type._value_  # value, without its descriptor's cost
             by_type[kind] = by_type.get(kind, 0) + by
-        elif before == fidelity:
-            continue
+        elif before == fidelity and order not in side.retext and order not in side.incoming:
+            continue  # new text of the same size is told: nothing of the page is pending any more
         if before != fidelity:
             fidelities[order] = fidelity
             side.moved[order] = move

@@ -16,6 +16,7 @@ from memory.core import (
     read_workload,
     replay,
     replay_workload,
+    touched,
     workload_events,
     write_log,
 )
@@ -50,6 +51,19 @@ def test_a_refusal_can_be_printed_and_stored_whatever_the_field_was_called(name:
     with pytest.raises(WorkloadError) as refused:
         read_workload({"pages": [{name: 1}], "turns": []})
     assert str(refused.value).isprintable()
+
+
+@pytest.mark.parametrize("mode", ["observed", "enforced"])
+def test_new_text_of_the_same_size_is_told_by_the_prompt_that_takes_it_up(mode: str) -> None:
+    session = Session(mode, budget=100)
+    session.add("a", tokens={"full": 2})
+    session.prompt()
+    session.update("a", 2)
+    told = session.prompt()
+    assert touched(told) == {"a"}
+    assert [o.data["to"] for o in told if o.kind == "residency"] == ["full"]
+    assert session.prompt()[-1].kind == "prompt"
+    assert not [o for o in session.outcomes[-3:] if o.kind == "residency"]
 
 
 def small(**policy: Any) -> tuple[tuple[bytes, ...], tuple[bytes, ...]]:
