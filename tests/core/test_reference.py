@@ -3,19 +3,30 @@
 from __future__ import annotations
 
 import os
+from dataclasses import asdict
 from random import Random
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from memory.core import POLICIES
 from tests.reference import generate
 from tests.reference.compare import differences
 from tests.reference.model import run
 from tests.reference.policies import TABLE
 
 EXAMPLES = int(os.environ.get("CLAWWEB_EXAMPLES", "30"))
+MARKS = ("high_water_percent", "low_water_percent", "refill_percent", "raise_above")
 bounded = settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=list(HealthCheck))
+
+
+@pytest.mark.parametrize("policy", TABLE)
+def test_a_policy_is_the_same_data(policy: str) -> None:
+    ours, theirs = asdict(TABLE[policy]), asdict(POLICIES[policy])
+    if not ours["steady"]:  # the marks are the steady policy's alone
+        ours = {name: value for name, value in ours.items() if name not in MARKS}
+    assert {name: theirs[name] for name in ours} == ours
 
 
 @pytest.mark.parametrize("policy", TABLE)
@@ -40,6 +51,12 @@ def test_larger_workloads_give_the_same_turns(policy: str) -> None:
         workload = generate.workload(rng, 26, 40)
         for budget in (generate.budget(rng, workload), generate.budget(rng, workload)):
             assert differences(workload, policy, budget) == []
+
+
+def test_refills_give_the_same_turns() -> None:
+    for seed in range(120):
+        workload, budget = generate.giants(Random(f"giants-{seed}"))
+        assert differences(workload, "clawweb", budget) == []
 
 
 def test_the_random_workloads_show_everything_that_is_compared() -> None:

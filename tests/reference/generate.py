@@ -7,6 +7,7 @@ gain, utility and cost are then common, and budgets lie around the sums that mat
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from random import Random
 from typing import Any
 
@@ -44,43 +45,77 @@ LIFECYCLE = ("compaction", "prune", "flush", "reset", "shutdown")
 SCOPES = ("session", "project")
 
 
+@dataclass
+class Taste:
+    """What the numbers of one workload are drawn from. `busy`: percent of a turn's parts that are filled."""
+
+    steps: tuple[int, ...]
+    worth: tuple[float, ...]
+    kinds: tuple[str, ...]
+    busy: int
+    floors: int = 40  # percent of the pages that name a minimum of their own
+
+
+def taste(rng: Random) -> Taste:
+    """Mixed; small numbers (marks are met exactly); pages alike; few large, many small; long silences."""
+    kinds = tuple(PATHS)
+    busy = rng.choice((10, 30, 30, 70))
+    return rng.choice(
+        (
+            Taste(STEPS, WORTH, kinds, busy),
+            Taste(STEPS, WORTH, kinds, busy),
+            Taste((1,), (0, 1), kinds, busy),
+            Taste((1, 2, 10), (1,), (rng.choice(kinds),), busy),
+            Taste((1, 1, 1, 1, 2, 60), (1,), kinds, rng.choice((4, 10)), floors=5),
+            Taste(rng.choice((STEPS, (1, 2, 3))), (0, 0, 0.001), kinds, 2),
+        )
+    )
+
+
 def maybe(rng: Random, percent: int) -> bool:
     return rng.randrange(100) < percent
 
 
 def workload(rng: Random, max_pages: int = 12, max_turns: int = 14) -> dict[str, Any]:
     """A workload as `json.load` would give it."""
-    turn_count = rng.randrange(1, max_turns + 1)
+    likes = taste(rng)
+    turn_count = rng.randrange(1, max_turns + 1) if likes.busy > 2 else max_turns * 2
     ids = rng.sample(IDS, rng.randrange(min(max_pages, len(IDS)) + 1))
     late = rng.choice((0, 20, 60))  # percent of the pages that are created after the first turn
     out: dict[str, Any] = {
         "workload_id": "random",
-        "pages": [page(rng, page_id, turn_count, late) for page_id in ids],
+        "pages": [page(rng, likes, page_id, turn_count, late) for page_id in ids],
     }
     if maybe(rng, 25):
         out["multi_session"] = maybe(rng, 80)
     if maybe(rng, 25):
         out["grants"] = rng.choice((["session"], ["project"], ["session", "project"], []))
-    busy = rng.choice((10, 30, 30, 70))  # percent of the parts of a turn that are not empty
     created = {raw["page_id"]: raw.get("created", 0) for raw in out["pages"]}
     prefix = rng.choice(("u", "u", "é", "implied", "1"))
     names = (f"{prefix}{number}" for number in range(10**6))
-    if maybe(rng, 0):
+    if maybe(rng, 1):
         turn_count = 0
     out["turns"] = [
-        turn(rng, busy, [page_id for page_id in ids if created[page_id] <= index], ids, out["pages"], names)
+        turn(
+            rng,
+            likes.busy,
+            [page_id for page_id in ids if created[page_id] <= index],
+            ids,
+            out["pages"],
+            names,
+        )
         for index in range(turn_count)
     ]
     return out
 
 
-def page(rng: Random, page_id: str, turn_count: int, late: int) -> dict[str, Any]:
-    kind = rng.choice(tuple(PATHS))
+def page(rng: Random, likes: Taste, page_id: str, turn_count: int, late: int) -> dict[str, Any]:
+    kind = rng.choice(likes.kinds)
     path = PATHS[kind]
     kept = [fidelity for fidelity in path[:-1] if maybe(rng, 70)] + ["full"]
     tokens, total = {}, 0
     for fidelity in kept:
-        total += rng.choice(STEPS)
+        total += rng.choice(likes.steps)
         tokens[fidelity] = total
     if maybe(rng, 30):  # the order of the keys must not matter
         tokens = dict(reversed(tokens.items()))
@@ -94,12 +129,12 @@ def page(rng: Random, page_id: str, turn_count: int, late: int) -> dict[str, Any
         out["scope"] = rng.choice(SCOPES)
     if maybe(rng, 40):
         out["pin"] = rng.choice(("none", "soft", "hard"))
-    if maybe(rng, 40):
+    if maybe(rng, likes.floors):
         out["min_fidelity"] = rng.choice(path)
     if maybe(rng, 70):
-        out["base_utility"] = rng.choice(WORTH)
+        out["base_utility"] = rng.choice(likes.worth)
     if maybe(rng, 70):
-        out["recompute_cost"] = rng.choice(WORTH)
+        out["recompute_cost"] = rng.choice(likes.worth)
     if maybe(rng, late):
         out["created"] = rng.randrange(turn_count + 1)
     return out
@@ -117,7 +152,7 @@ def turn(
         out["dirty"] = some(rng, live)
     if live and maybe(rng, busy):
         by_id = {raw["page_id"]: raw for raw in pages}
-        out["writes"] = [write(rng, by_id[page_id], live, next(names)) for page_id in some(rng, live)]
+        out["writes"] = [write(rng, by_id[page_id], ids, next(names)) for page_id in some(rng, live)]
     if live and maybe(rng, busy):
         out["demands"] = [demand(rng, page_id) for page_id in some(rng, live)]
     if live and maybe(rng, busy):
@@ -188,9 +223,11 @@ def budget(rng: Random, of: dict[str, Any]) -> int:
     hard = sum(page.cost(page.minimum) for page in pages if page.pin == "hard")
     lowest = sum(page.cost(page.lowest()) for page in pages)
     sums = (0, hard, lowest, floor, full)
+    if pages and maybe(rng, 20):  # room for the smallest of everything, and hardly for the largest of one
+        return lowest + max(page.cost(rank("full")) for page in pages) + rng.randrange(30)
     if maybe(rng, 40):
         return max(0, rng.choice(sums) + rng.choice((-1, 0, 1)))
-    return rng.randrange(0, full + 20)
+    return rng.randrange(full + 20 if maybe(rng, 70) else full // 3 + 1)
 
 
 def declared_policy(rng: Random) -> dict[str, Any]:
@@ -212,6 +249,33 @@ def declared_policy(rng: Random) -> dict[str, Any]:
     if maybe(rng, 30):
         out.update(steady_part(rng))
     return out
+
+
+def giants(rng: Random) -> tuple[dict[str, Any], int]:
+    """Small pages and, turn after turn, one that nearly fills the budget: the way to a refill.
+
+    A giant presses the small ones down, the next giant presses it out and does not fit itself, and then there
+    is room in which the small ones, all worth the same, are raised again. Returns workload and budget.
+    """
+    kinds = ("plan", "preference", "evidence", "conversation")
+    small = [
+        {"pointer": 1, "structured": rng.choice((3, 4)), "full": rng.choice((6, 9))}
+        for _ in range(rng.randrange(3, 12))
+    ]
+    big = [{"pointer": 1, "full": rng.randrange(50, 120)} for _ in range(rng.randrange(2, 6))]
+    names = rng.sample(IDS, len(small) + len(big))
+    pages = []
+    for name, tokens in zip(names, small + big, strict=True):
+        raw: dict[str, Any] = {"page_id": name, "type": rng.choice(kinds), "tokens": tokens}
+        raw["provenance"] = {"kind": "file", "ref": "x"}
+        raw["created"] = len(pages) - len(small) + 1 if "structured" not in tokens else 0
+        raw["pin"] = "none" if maybe(rng, 90) else "soft"
+        pages.append(raw)
+    turns = []
+    for index in range(len(big) + 3):
+        live = [raw["page_id"] for raw in pages if raw["created"] <= index]
+        turns.append({"observed": [demand(rng, rng.choice(live))]} if maybe(rng, 30) else {})
+    return {"workload_id": "giants", "pages": pages, "turns": turns}, rng.randrange(80, 140)
 
 
 def steady_part(rng: Random) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from random import Random
 from typing import Any
 
 from .compare import differences, minimised
-from .generate import budget, declared_policy, workload
+from .generate import budget, declared_policy, giants, maybe, workload
 from .policies import TABLE
 
 SIZES = ((3, 3), (6, 8), (12, 14), (12, 14), (26, 30), (8, 60), (70, 25))
@@ -35,11 +35,16 @@ def main(arguments: list[str] | None = None) -> int:
     while sum(turns.values()) < options.turns:
         rng = Random(f"{options.seed}-{workloads}")
         seed = workloads
-        drawn = workload(rng, *rng.choice(SIZES))
+        if maybe(rng, 25):
+            drawn, tokens = giants(rng)
+            budgets = [tokens] * options.budgets
+        else:
+            drawn = workload(rng, *rng.choice(SIZES))
+            budgets = [budget(rng, drawn) for _ in range(options.budgets)]
         workloads += 1
         for name in names:
             policy: str | dict[str, Any] = declared_policy(rng) if name == "declared" else name
-            for tokens in [budget(rng, drawn) for _ in range(options.budgets)]:
+            for tokens in budgets:
                 turns[name] += len(drawn["turns"])
                 found = attempt(drawn, policy, tokens)
                 if found and not options.keep_going:

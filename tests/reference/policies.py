@@ -28,7 +28,7 @@ class Policy:
     high_water_percent: int = 100
     low_water_percent: int = 80
     refill_percent: int = 30
-    raise_above: float = 1.5
+    raise_above: float = 2.5
 
 
 _ALL = {

@@ -42,8 +42,10 @@ def select(
     wants = wants_of(pages, policy, floor, previous, demanded_before)
     if tokens_of(pages, wants) > high:
         press(pages, policy, floor, wants, low)
-    elif tokens_of(pages, wants) <= refill:
-        raise_fallen(pages, policy, floor, wants, low)
+    else:
+        much_room = tokens_of(pages, wants) <= refill
+        raised = [page for page in pages if much_room or page.page_id not in previous]
+        fill(pages, raised, policy, floor, wants, low)
 
     reason = {
         page.page_id: why(page, wants[page.page_id], floor[page.page_id], declared, after_loss)
@@ -97,12 +99,9 @@ def wants_of(
         if floor[name] == ABSENT:
             wants[name] = ABSENT
             continue
-        if name not in previous:
-            want = FULL
-        else:
-            want = previous[name]
-            if name in demanded_before and page.recency > policy.raise_above:
-                want = max(want, page.serving(demanded_before[name]))
+        want = previous.get(name, ABSENT)
+        if name in demanded_before and page.recency > policy.raise_above:
+            want = max(want, page.serving(demanded_before[name]))
         wants[name] = max(want, floor[name])
     return wants
 
@@ -123,11 +122,16 @@ def press(pages: list[Page], policy: Policy, floor: dict[str, int], wants: dict[
             wants[page.page_id] = upper
 
 
-def raise_fallen(
-    pages: list[Page], policy: Policy, floor: dict[str, int], wants: dict[str, int], low: int
+def fill(
+    pages: list[Page],
+    raised: list[Page],
+    policy: Policy,
+    floor: dict[str, int],
+    wants: dict[str, int],
+    low: int,
 ) -> None:
-    """Step 4, the refill. Changes `wants`."""
-    fallen = [page for page in pages if floor[page.page_id] != ABSENT and wants[page.page_id] < FULL]
+    """Step 4. `raised`: the arrivals, or all pages where there is much room. Changes `wants`."""
+    fallen = [page for page in raised if floor[page.page_id] != ABSENT and wants[page.page_id] < FULL]
     for page in sorted(fallen, key=lambda page: (-worth(page, policy), -page.place)):
         others = tokens_of(pages, wants) - page.cost(wants[page.page_id])
         for fidelity in sorted(page.tokens, reverse=True):
