@@ -20,6 +20,7 @@ REASONS = {
     "pinned": "required by its hard pin",
     "restored": "required: first prompt after a boundary, or an operator's restore",
     "demanded": "required by a declared demand",
+    "arrived": "required: it came with that prompt, and the harness sent it whole",
     "prefetched": "pointer prefetch",
     "upgraded": "upgraded, there was room",
     "unmet": "required, but it did not fit",

@@ -37,14 +37,12 @@ class Policy:
     recency_weight: float = 0.0
     recompute_weight: float = 0.0
     future_weight: float = 0.0
-    # (ours) steady: the whole floor before any upgrade, and what stands stays (docs/model.md). Marks are shares of
-    # the budget: above the high one steps are taken back down to the low one; at the refill mark pages that fell
-    # are raised again
+    # (ours) the whole floor before any upgrade, and what stands stays: docs/model.md
     steady: bool = False
-    high_water_percent: int = 100
-    low_water_percent: int = 80
-    refill_percent: int = 30
-    raise_above: float = 1.5  # recency from which a page demanded in the last turn is raised
+    high_water_percent: int = 100  # of the budget: above it steps are taken back …
+    low_water_percent: int = 80  # … down to this
+    refill_percent: int = 30  # at or below it, pages that fell are raised again
+    raise_above: float = 2.5  # recency from which a page demanded in the last turn is raised
 
     def writes_back_at(self, kind: BoundaryKind) -> bool:
         return self.writes_back if kind in _SOFT_BOUNDARIES else self.writes_back_at_end

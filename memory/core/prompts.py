@@ -12,7 +12,7 @@ from memory.core.outcomes import Outcome
 from memory.core.selector import UNLIMITED, Need, Selection, need_of, required_pages
 from memory.core.state import LABEL, Move, SideState, State, new_log, settle
 from memory.core.trace import close_turn
-from memory.core.types import ChangeReason, Fidelity, PageStatus, Side
+from memory.core.types import ChangeReason, Fidelity, Mode, PageStatus, Side
 
 _SELECTED: Final = {reason.value: f"selection: {reason.value}" for reason in ChangeReason}
 
@@ -48,7 +48,12 @@ def begin(state: State, body: PromptRequested | PromptObserved) -> list[Outcome]
 def need_now(state: State, side: SideState) -> Need:
     """What an auto-pinning policy must put in a prompt now."""
     after = side.after_boundary is not None
-    return need_of(state.table, side.demands(), after_boundary=after, own=side.own)
+    demands = side.demands()
+    if side.side is Side.SHADOW and state.mode is not Mode.ENFORCED:
+        # what arrived in a recorded prompt was sent whole: the shadow's must hold it too (docs/model.md)
+        arrived = (int(Fidelity.FULL), ChangeReason.ARRIVED.value, "")
+        demands = {**dict.fromkeys(sorted(side.retext), arrived), **demands}
+    return need_of(state.table, demands, after_boundary=after, own=side.own)
 
 
 def _assemble(state: State, side: SideState, found: list[Outcome]) -> None:
@@ -222,8 +227,6 @@ def prompt_pages(state: State) -> list[tuple[str, str, int]]:
 def _judge(state: State, side: SideState, found: list[Outcome]) -> None:
     if side.at_risk:
         found += settle_losses(state, side)
-        if "journal" in side.next_log:  # what was lost with the page belongs to this turn, as its flush_miss
-            side.log["journal"] += side.next_log.pop("journal")
     if side.unmet or not (side.policy.selects and side.policy.auto_pins):  # else all that is pinned stands
         found += judge_pins(state, side)
     if side.after_boundary is not None:

@@ -2,9 +2,9 @@
 prefix lasts.
 
 ``docs/model.md`` defines the choice step by step, in the same words; it depends on the previous prompt.
-Whenever the minimum of every live page and all that is demanded fit the budget, they are in the prompt. What a
-choice costs follows what changed; only a press (above the high-water mark), a refill, and a floor that does not
-fit look at more.
+Whenever the minimum of every live page and all that is demanded fit the budget, they are in the prompt. What
+a choice costs follows what changed; only a press (above the high-water mark), a fill where much room is, and
+a floor that does not fit look at more.
 """
 
 from __future__ import annotations
@@ -103,9 +103,12 @@ class SteadySelector:
         low = budget * policy.low_water_percent // 100
         if choice.total > budget * policy.high_water_percent // 100:
             choice.press(self.above, low)
-        elif choice.total <= budget * policy.refill_percent // 100 and low - choice.total >= self.least:
-            least = choice.refill(self.short, low)
-            self.least = self.least if least is None else least
+        else:
+            roomy = choice.total <= budget * policy.refill_percent // 100
+            others = self.short if roomy and low - choice.total >= self.least else set()
+            least = choice.fill(others, low, roomy=roomy)
+            if others and least is not None:
+                self.least = least
         return choice.selection()
 
 
@@ -166,8 +169,6 @@ class _Choice:
             want, floor = stands, self.floor(page)
             if not floor:
                 want = 0
-            elif order in side.retext:
-                want = page.top
             elif order in side.asked and side.hot.get(order, 0.0) > self.policy.raise_above:
                 want = max(want, page.at(side.asked[order]))
             want = max(want, floor)
@@ -208,24 +209,24 @@ class _Choice:
                 self.wants[page.order] = step
                 self.total += extra
 
-    def refill(self, short: set[int], low: int) -> int | None:
-        """Pages below their top are raised, highest worth first; where none could be, gives the tokens of the
-        cheapest step.
+    def fill(self, short: set[int], low: int, *, roomy: bool) -> int | None:
+        """Arrivals, and where it is ``roomy`` every page, are raised as far as ``low`` tokens reach, highest
+        worth first; ``short``: those below their top that were not looked at. Where none could be, gives the
+        tokens of the cheapest step.
         """
+        arrivals = self.side.retext
         able = [
-            (self.worth(p), p.order, p, want)
-            for p, want, floor in self._wanting(short)
-            if floor and want < p.top
+            (self.worth(page), page.order, page, want)
+            for page, want, floor in self._wanting(short)
+            if floor and want < page.top and (roomy or page.order in arrivals)
         ]
         able.sort(key=lambda entry: entry[:2], reverse=True)
         raised = False
         for _, order, page, want in able:
             room = low - self.total + page.tokens[want]
-            best = max(
-                f
-                for f in range(want, page.top + 1)
-                if f == want or (page.tokens[f] <= room and page.mask >> f & 1)
-            )
+            best = page.top
+            while best > want and page.tokens[best] > room:
+                best = PREV[page.mask][best]
             if best > want:
                 raised = True
                 self.total += page.tokens[best] - page.tokens[want]

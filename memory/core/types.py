@@ -142,6 +142,7 @@ class ChangeReason(StrEnum):
     PINNED = "pinned"  # required by a hard pin
     RESTORED = "restored"  # required: first prompt after a compaction or reset, or an operator's restore
     DEMANDED = "demanded"  # required by a declared demand
+    ARRIVED = "arrived"  # (ours) required of a shadow: it came with this prompt, whole
     PREFETCHED = "prefetched"  # pointer prefetch
     UPGRADED = "upgraded"  # phase 2
     UNMET = "unmet"  # required, did not fit
