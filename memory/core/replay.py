@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -17,6 +17,7 @@ from memory.core.prompts import whole_budget
 from memory.core.state import SideState, State
 from memory.core.trace import close_turn
 from memory.core.types import Mode, Side
+from memory.core.validation import Validator
 from memory.core.workloads import HARNESS, Workload, workload_events
 
 
@@ -40,15 +41,21 @@ def replay_workload(workload: Workload, policy: Policy, budget: int) -> Replay:
     return replace(found, metrics={"workload_id": workload.workload_id, **found.metrics})
 
 
-def replay(events: Iterable[ev.Event], policy: Policy | None = None, budget: int | None = None) -> Replay:
+def replay(
+    events: Iterable[ev.Event],
+    policy: Policy | None = None,
+    budget: int | None = None,
+    validators: Mapping[str, Validator] | None = None,
+) -> Replay:
     """Run a log from its start, as it is or under another policy or budget (tokens for pages).
 
     An enforced log runs under the asked policy. In a log of a session that was only read the asked policy is
     the shadow's, which gets ``budget`` tokens; trace and metrics are then that side's. Changes of policy or
-    budget within the log give way to what is asked. Raises ``CoreError`` for a log that starts no session.
+    budget within the log give way to what is asked. ``validators``: the plug-ins that the session had, as for
+    ``new_state``. Raises ``CoreError`` for a log that starts no session.
     """
     log = _asked(list(events), policy, budget)
-    state = engine.new_state(replaying=True)
+    state = engine.new_state(validators, replaying=True)
     ahead = LookAhead(log)
     records: dict[Side, list[bytes]] = {side: [] for side in Side}
     for event in log:

@@ -360,3 +360,15 @@ def test_the_log_of_a_workload_is_the_workload() -> None:
     log = read_log(write_log(workload_events(workload, CLAWVM, 180)))
     assert replay(log).trace == replay_workload(workload, CLAWVM, 180).trace
     assert replay(log, LRU, 90).trace_bytes() == replay_workload(workload, LRU, 90).trace_bytes()
+
+
+def test_a_replay_asks_the_plug_ins_that_the_session_had() -> None:
+    session = Session(budget=180)
+    session.add("plan", "plan")
+    session.stage("u1", "plan")
+    session.boundary("flush")
+    session.prompt()
+    assert replay(session.events).metrics["committed"] == 1
+    found = replay(session.events, validators={"no": lambda update, page: "never"})
+    assert (found.metrics["committed"], sum(found.metrics["rejected"].values())) == (0, 1)
+    assert json.loads(found.trace[0])["plugins"] == ["no"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from random import Random
 from typing import Any
@@ -11,6 +12,7 @@ from hypothesis import strategies as st
 
 from memory.core import (
     POLICIES,
+    LogError,
     Policy,
     TraceError,
     read_log,
@@ -25,6 +27,12 @@ from memory.core import (
 from tests.reference.generate import cases, declared_policy
 
 BUILT_IN = [policy for policy in POLICIES.values() if policy.selects]
+
+
+def resealed(value: Any) -> bytes:
+    """Junk with a seal that holds, as a line of a trace has it."""
+    body = json.dumps(value)[:-1].encode()
+    return body + b',"verify":"' + hashlib.sha256(body).hexdigest().encode() + b'"}'
 
 
 def declared(rng: Random) -> Policy:
@@ -78,3 +86,36 @@ def test_metrics_hold_together(case: Case, policy: Policy) -> None:
     assert metrics["total_faults"] == sum(metrics["faults"].values())
     assert 0 <= metrics["prefix_share"] <= 1
     assert all(count for name in ("faults", "insufficient", "rejected") for count in metrics[name].values())
+
+
+JUNK = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
+    max_leaves=6,
+)
+NOTED = {"seq": 1, "kind": "noted", "v": 1, "actor": "harness", "body": {"what": "x"}}
+
+
+@given(
+    st.binary(max_size=60)
+    | st.builds(
+        lambda key, value: json.dumps({**NOTED, key: value}).encode(), st.sampled_from([*NOTED, "at"]), JUNK
+    )
+)
+def test_a_line_of_a_log_is_read_or_refused(line: bytes) -> None:
+    try:
+        (event,) = read_log([line])
+    except LogError as error:
+        assert error.line == 1
+    else:
+        assert read_log(write_log([event])) == [event]
+
+
+@given(st.lists(st.binary(max_size=40) | JUNK.map(resealed), max_size=3))
+def test_what_is_no_trace_does_not_verify(lines: list[bytes]) -> None:
+    try:
+        verify_trace(lines)
+    except TraceError as error:
+        assert 0 <= error.turn <= len(lines)
+    else:
+        raise AssertionError("junk verified")
