@@ -341,6 +341,7 @@ class ProjectPage(models.Model):
     version = models.PositiveIntegerField(default=0)  # 0: nothing is committed yet
     session = models.ForeignKey(Session, models.CASCADE, null=True, related_name="+")
     text_seq = models.PositiveIntegerField(default=0)  # of that session's log
+    fields = models.BinaryField(default=b"")  # what updates wrote: JSON, packed
 
     class Meta:
         constraints = [models.UniqueConstraint(fields=["project", "page_id"], name="project_page_once")]

@@ -17,7 +17,7 @@ from memory.core.trace import ENGINE_VERSION
 from memory.core.validation import Validator
 from memory.core.verify import verify_trace
 from memory.core.versions import event_version
-from memory.core.views import grants, page_ids, page_label, page_view, session_view
+from memory.core.views import committed_fields, grants, page_ids, page_label, page_view, session_view
 from memory.core.workloads import Workload, read_workload, workload_events
 
 __all__ = [
@@ -46,6 +46,7 @@ __all__ = [
     "body_to_json",
     "canonical",
     "clone",
+    "committed_fields",
     "decode_body",
     "dry_run",
     "dump_state",

@@ -13,6 +13,8 @@ def validate(state: State, side: SideState, entry: Entry) -> Verdict:
     """The five checks, against what the commits before this update left."""
     update, page = entry.update, state.table.pages[entry.order]
     verdict = validation.check_form(update)
+    if not verdict.reason and not entry.ours:
+        verdict = validation.check_room(side.journal.fields.no_room(update, entry.order))
     if not verdict.reason:
         verdict = validation.check_evidence(update, state.table)
     if not verdict.reason:

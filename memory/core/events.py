@@ -326,6 +326,7 @@ class ProjectCommit:
     version: int
     representations: dict[Fidelity, Representation]
     origin_session: str = ""
+    fields: dict[str, Json] = field(default_factory=dict)  # what updates wrote, as committed
     crossed: bool = False  # it stands, and a commit of this session that did not know of it does not
 
 

@@ -7,6 +7,7 @@ from typing import Any, Final
 
 from memory.core import codec
 from memory.core.events import Update
+from memory.core.merging import Fields
 
 MAX_ENTRIES: Final = 10_000  # staged and parked at one time
 
@@ -54,15 +55,16 @@ class Entry:
 
 
 class Journal:
-    """Staged and parked updates, each in journal order, and the ids of all that ever were."""
+    """Staged and parked updates, each in journal order, the ids of all that ever were, and what they made."""
 
-    __slots__ = ("_parked", "_per_page", "_staged", "closed")
+    __slots__ = ("_parked", "_per_page", "_staged", "closed", "fields")
 
     def __init__(self) -> None:
         self._staged: dict[str, Entry] = {}
         self._parked: dict[str, Entry] = {}
         self._per_page: dict[int, int] = {}  # order → staged updates
         self.closed: dict[str, str] = {}  # committed, dropped or lost: id → digest
+        self.fields = Fields()
 
     def find(self, update_id: str) -> Entry | None:
         return self._staged.get(update_id) or self._parked.get(update_id)
@@ -122,11 +124,12 @@ class Journal:
         other._staged = {update_id: entry.copy() for update_id, entry in self._staged.items()}
         other._parked = {update_id: entry.copy() for update_id, entry in self._parked.items()}
         other._per_page, other.closed = dict(self._per_page), dict(self.closed)
+        other.fields = self.fields.copy()
         return other
 
     def to_json(self) -> list[Any]:
         rows = [entry.to_json() for entry in (*self._staged.values(), *self._parked.values())]
-        return [rows, sorted(self.closed.items())]
+        return [rows, sorted(self.closed.items()), self.fields.to_json()]
 
     @classmethod
     def from_json(cls, row: list[Any]) -> Journal:
@@ -136,5 +139,5 @@ class Journal:
                 journal._wait(entry)
             else:
                 journal._parked[entry.update.update_id] = entry
-        journal.closed = dict(row[1])
+        journal.closed, journal.fields = dict(row[1]), Fields.from_json(row[2])
         return journal

@@ -43,8 +43,12 @@ def journal_note(
     return outcome(state, side, "journal", page, **data)
 
 
-def commit(state: State, side: SideState, page: Page) -> None:
-    """One commit: the version moves; on the primary side its text can be returned to."""
+def commit(state: State, side: SideState, page: Page, update: Update | None = None) -> None:
+    """One commit: the version moves; on the primary side its text can be returned to. ``update``: what a
+    harness reported goes into the page's fields by the merge rules.
+    """
+    if update is not None:
+        side.journal.fields.commit(update, page.order)
     seat = side.seats[page.order]
     seat.version += 1
     side.totals.committed += 1
@@ -137,7 +141,7 @@ def _settle(state: State, side: SideState, entry: Entry, counts: dict[str, int])
         return [*told, journal_note(state, side, page, update, update.update_id, "rejected", reason, **more)]
     counts["committed"] += 1
     side.journal.close(entry)
-    commit(state, side, page)
+    commit(state, side, page, None if entry.ours else update)
     return [*told, journal_note(state, side, page, update, update.update_id, "committed")]
 
 

@@ -168,6 +168,7 @@ def project_commit(state: State, body: ev.ProjectCommit, actor: str) -> list[Out
     for side in state.sides():
         found += _conflict(state, side, page, body)
         side.seats[page.order].version = body.version
+        side.journal.fields.replace(page.order, body.fields)
         if taken and side.index is not None:
             side.retext.add(page.order)
     return found

@@ -50,6 +50,11 @@ def check_form(update: Update) -> Verdict:
     return Verdict(RejectReason.SCHEMA_INVALID, "schema", why) if why else PASSED
 
 
+def check_room(why: str) -> Verdict:
+    """Sizes once more: of all that the page's fields hold (see ``merging``)."""
+    return Verdict(RejectReason.SCHEMA_INVALID, "schema", why) if why else PASSED
+
+
 def check_evidence(update: Update, table: PageTable) -> Verdict:
     """Is the page that the update rests on known now? One that left the table is: its handle still resolves."""
     if update.evidence_ref in table.by_id:

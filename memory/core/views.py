@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from memory.core.outcomes import PageView, SessionView, SideTotals, SideView
 from memory.core.pages import Page
 from memory.core.state import Seat, SideState, State
@@ -25,6 +27,14 @@ def page_label(state: State, page_id: str) -> tuple[str, str]:
 def grants(state: State) -> frozenset[str]:
     """The scopes that the session may write."""
     return state.grants
+
+
+def committed_fields(state: State, page_id: str) -> dict[str, Any]:
+    """What updates wrote into the page's fields, as last committed; empty for a page that is not known."""
+    page = state.page(page_id)
+    if page is None or state.primary is None:
+        return {}
+    return state.primary.journal.fields.of(page.order)
 
 
 def page_view(state: State, page_id: str) -> PageView | None:

@@ -15,7 +15,7 @@ from memory.core.journal import MAX_ENTRIES, Entry, digest
 from memory.core.lifecycle import commit, journal_note
 from memory.core.outcomes import Outcome
 from memory.core.state import SideState, State
-from memory.core.types import WriteOp
+from memory.core.types import RejectReason, WriteOp
 from memory.core.validation import lacks_verdict
 
 #: Ids that the engine gives: to what an operator restores, and to what is only marked dirty.
@@ -96,7 +96,7 @@ def write_resolved(state: State, body: ev.WriteResolved, actor: str) -> list[Out
         side.journal.close(mine)
         found.append(journal_note(state, side, page, mine.update, body.update_id, "resolved", body.action))
         if body.action != "drop":
-            commit(state, side, page)
+            commit(state, side, page, None if mine.ours else _as_answered(mine.update, body))
             told: dict[str, Any] = {"overrides": overrides} if overrides else {}
             found.append(
                 journal_note(state, side, page, mine.update, body.update_id, "committed", actor, **told)
@@ -109,13 +109,17 @@ def _parked(state: State, body: ev.WriteResolved) -> list[tuple[SideState, Entry
     return [(side, entry) for side, entry in found if entry is not None and entry.state == "parked"]
 
 
+def _as_answered(update: ev.Update, body: ev.WriteResolved) -> ev.Update:
+    """The update as the operator wants it committed."""
+    merges = body.action == "merge"
+    return replace(update, op=WriteOp.MERGE.value, value=body.value) if merges else update
+
+
 def _answered(state: State, side: SideState, entry: Entry, body: ev.WriteResolved) -> str:
     """What the operator's answer overrides, '' if nothing; ``Refused`` where their word cannot mend it."""
     if body.action == "drop":
         return ""
-    update = entry.update
-    if body.action == "merge":
-        update = replace(update, op=WriteOp.MERGE.value, value=body.value)
+    update = _as_answered(entry.update, body)
     form = validation.check_form(update)
     if form.reason:
         words = "merge needs a value" if body.value is None else form.detail
@@ -129,4 +133,6 @@ def _answered(state: State, side: SideState, entry: Entry, body: ev.WriteResolve
     trial = entry.copy()
     trial.update = update
     verdict = validate(state, side, trial)
+    if verdict.reason == RejectReason.SCHEMA_INVALID:
+        raise Refused(verdict.detail)
     return f"{verdict.reason}: {verdict.detail}" if verdict.reason else ""

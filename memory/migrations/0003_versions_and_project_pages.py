@@ -23,6 +23,7 @@ class Migration(migrations.Migration):
                 ('page_id', models.CharField(max_length=512)),
                 ('version', models.PositiveIntegerField(default=0)),
                 ('text_seq', models.PositiveIntegerField(default=0)),
+                ('fields', models.BinaryField(default=b'')),
                 ('project', models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.CASCADE, related_name='pages', to='memory.project')),
                 ('session', models.ForeignKey(null=True, on_delete=django.db.models.deletion.CASCADE, related_name='+', to='memory.session')),
             ],

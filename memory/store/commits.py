@@ -40,6 +40,7 @@ class Commit:
     base: int
     version: int
     text_seq: int
+    fields: dict[str, Any]
     reps: Reps = field(default_factory=dict)
 
 
@@ -63,7 +64,8 @@ class Shared:
                 base = view.version - _committed(outcomes).count(page_id)
                 if page_id in self.commits:
                     base = self.commits[page_id].base
-                self.commits[page_id] = Commit(base, view.version, view.text_seq)
+                fields = core.committed_fields(state, page_id)
+                self.commits[page_id] = Commit(base, view.version, view.text_seq, fields)
 
 
 def _committed(outcomes: list[Outcome]) -> list[str]:
@@ -103,6 +105,7 @@ def plan(pk: uuid.UUID, shared: Shared) -> Plan:
         commit = shared.commits.get(row.page_id)
         if commit is not None and commit.base >= row.version:
             row.version, row.session_id, row.text_seq = commit.version, pk, commit.text_seq
+            row.fields = pack(canonical(commit.fields))
             made.agreed.append(row)
             body = _body(row, commit.reps, own.key)
             for other in holders.get(row.page_id, ()):
@@ -144,12 +147,14 @@ def _tell_own(pk: uuid.UUID, row: ProjectPage, made: Plan, *, crossed: bool) -> 
 
 
 def _body(row: ProjectPage, reps: Reps, origin: str, *, crossed: bool = False) -> tuple[str, dict[str, Any]]:
+    fields = unpack_json(row.fields)
     page = hashlib.sha256(row.page_id.encode("utf-8", "surrogatepass")).hexdigest()[:32]
     body = {
         "page_id": row.page_id,
         "version": row.version,
         "representations": reps,
         "origin_session": origin,
+        **({"fields": fields} if fields else {}),
     }
     event_id = f"project:{page}:{row.version}"
     return (f"{event_id}:crossed", {**body, "crossed": True}) if crossed else (event_id, body)
@@ -158,7 +163,7 @@ def _body(row: ProjectPage, reps: Reps, origin: str, *, crossed: bool = False) -
 def store(made: Plan) -> None:
     """Appends what was planned; an event that is there already is left."""
     for row in made.agreed:
-        row.save(update_fields=["version", "session", "text_seq"])
+        row.save(update_fields=["version", "session", "text_seq", "fields"])
     now = timezone.now()
     for pk in sorted(made.events):
         ids = [event_id for event_id, _ in made.events[pk]]

@@ -110,6 +110,23 @@ def test_a_session_that_comes_later_is_told_of_the_version() -> None:
 
 
 @pytest.mark.django_db
+def test_the_fields_that_updates_wrote_go_with_it_also_to_who_comes_later() -> None:
+    one, two, late = new_session("one"), new_session("two"), new_session("late")
+    for session in (one, two):
+        feed(session, style())
+    update = {
+        "update_id": "u1", "page_id": "style", "field": "indent", "op": "append", "value": [4],
+        "scope": "project", "evidence_ref": "style", "base_version": 0,
+    }  # fmt: skip
+    feed(one, ("write_staged", {"update": update}), FLUSH)
+    drain(two)
+    feed(late, style())
+    assert [c["fields"] for c in commits(two) + commits(late)] == [{"indent": [4]}] * 2
+    feed(two, ("write_staged", {"update": {**update, "update_id": "u2", "value": [8]}}), FLUSH)
+    assert [c["fields"] for c in commits(one)] == [{"indent": [4, 8]}]
+
+
+@pytest.mark.django_db
 def test_two_dirty_copies_the_second_is_parked_and_can_be_approved() -> None:
     one, two = new_session("one"), new_session("two")
     for session in (one, two):
