@@ -8,8 +8,9 @@ from memory.core import acts
 from memory.core.events import PromptObserved, PromptRequested
 from memory.core.faults import judge_declared, judge_pins, judge_rules
 from memory.core.lifecycle import settle_losses
+from memory.core.needs import Need, need_of, required_pages
 from memory.core.outcomes import Outcome
-from memory.core.selector import UNLIMITED, Need, Selection, need_of, required_pages
+from memory.core.selector import UNLIMITED, Selection
 from memory.core.state import LABEL, Move, SideState, State, new_log, settle
 from memory.core.trace import close_turn
 from memory.core.types import ChangeReason, Fidelity, Mode, PageStatus, Side

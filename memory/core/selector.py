@@ -8,51 +8,33 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_left, insort
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping
 from itertools import compress
 from operator import attrgetter, ne
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol
 
+from memory.core.needs import Need, required_pages
 from memory.core.page_table import PageTable
 from memory.core.pages import AT, NEXT, POINTER_TYPES, PREV, Page
 from memory.core.policies import Policy
 from memory.core.steps import Step, Steps
-from memory.core.types import ChangeReason, PageStatus, PageType, Pin
+from memory.core.types import ChangeReason, PageStatus, Pin
 
 if TYPE_CHECKING:
     from memory.core.state import SideState
 
 #: Chain[fidelity]: the steps (fidelity, fidelity above, extra tokens) that can still be taken from there.
 Chain = tuple[tuple[tuple[int, int, int], ...], ...]
-Ranked = tuple[float, str, tuple[int, int, int, int]]  # gain, page_id, (fidelity, order, fidelity below, tokens)
+#: gain, page_id, (fidelity, order, fidelity below, tokens)
+Ranked = tuple[float, str, tuple[int, int, int, int]]
 Warm = tuple[float, float, str, Chain]  # utility before and after recency's part, page_id, chain
 
 UNLIMITED: Final = 10**15  # tokens, where no budget is known
 _FEW: Final = 192  # steps: up to so many they are all ranked as the turn closes
 _CHANGED: Final = re.compile(rb"[^\0]")
 _NARROW: Final = 64  # pages
-_REASONS: Final[dict[str, ChangeReason]] = {reason.value: reason for reason in ChangeReason}
 _UNMET, _DISPLACED = ChangeReason.UNMET, ChangeReason.DISPLACED
 _UPGRADED, _PREFETCHED = ChangeReason.UPGRADED, ChangeReason.PREFETCHED
-
-
-class Required(NamedTuple):
-    """A page that must stand at ``level`` (a fidelity), and why."""
-
-    order: int
-    level: int
-    reason: ChangeReason
-
-
-class Need(NamedTuple):
-    """What a prompt must hold. ``asked``: live pages with a demand or a restore, each at that or its minimum,
-    whichever is higher; hard pins and, ``after_boundary``, rules stand in the table.
-    """
-
-    asked: list[Required]
-    after_boundary: bool
-    tokens: int  # of the whole required set of an auto-pinning policy
-    floor: int  # of the required set and the minimum of every live page
 
 
 class Selection(NamedTuple):
@@ -69,7 +51,8 @@ class Selector(Protocol):
     """Chooses for one side. Kept up page by page, so that a choice need not look at all of them.
 
     ``enter`` comes after the table's, ``leave`` before; ``warm`` before ``side.hot`` has the page, ``chill``
-    after it lost it, ``decayed`` when a turn has closed and every recency has moved. ``choose`` changes nothing; ``settled`` is told what became of it.
+    after it lost it, ``decayed`` when a turn has closed and every recency has moved. ``choose`` changes
+    nothing; ``settled`` is told what became of it.
     """
 
     policy: Policy
@@ -84,80 +67,6 @@ class Selector(Protocol):
     def copy(self, table: PageTable, side: SideState) -> Selector: ...
     def to_json(self) -> Any: ...
     def from_json(self, data: Any) -> None: ...
-
-
-def _rank(page: Page, own: bool) -> tuple[int, int, float, int]:
-    """Place in the order of installation."""
-    pin, kind = page.own_pin if own else page.pin, page.type
-    return (
-        0 if pin is Pin.HARD else 1 if pin is Pin.SOFT else 2,
-        0 if kind is PageType.BOOTSTRAP else 1 if kind is PageType.CONSTRAINT else 2,
-        -page.base_utility,
-        page.order,
-    )
-
-
-def required_pages(
-    table: PageTable,
-    declared: Mapping[int, tuple[int, ChangeReason]],
-    *,
-    auto_pins: bool,
-    after_boundary: bool,
-    own: bool = False,
-) -> list[Required]:
-    """The required set, in the order of installation. ``own``: without operators' pins and minima."""
-    pages = table.pages
-    found: dict[int, tuple[int, ChangeReason]] = {}
-    if auto_pins:
-        for order in table.own_hard if own else table.hard:
-            found[order] = (pages[order].own_minimum if own else pages[order].minimum, ChangeReason.PINNED)
-        if after_boundary:
-            for order in table.rules:
-                page = pages[order]
-                found.setdefault(order, (page.own_minimum if own else page.minimum, ChangeReason.RESTORED))
-    for order, (fidelity, reason) in declared.items():
-        page = pages[order]
-        if page.status is PageStatus.LIVE:
-            level = max(fidelity, page.own_minimum if own else page.minimum)
-            if level > found.get(order, (0, reason))[0]:
-                found[order] = (level, reason)
-    return [Required(o, *found[o]) for o in sorted(found, key=lambda order: _rank(pages[order], own))]
-
-
-def in_order(table: PageTable, asked: Iterable[Required]) -> list[Required]:
-    """By priority, as they are installed where not everything fits."""
-    return sorted(asked, key=lambda need: _rank(table.pages[need.order], False))
-
-
-def need_of(
-    table: PageTable, demands: Mapping[int, Sequence[Any]], *, after_boundary: bool, own: bool = False
-) -> Need:
-    """The required set by what is kept up of it and the demands (order → fidelity, reason, …); ``own`` as for
-    ``required_pages``.
-    """
-    if own:
-        tokens, floor, loose = table.own_hard_minima, table.own_minima, table.own_loose_rules
-        hard = table.own_hard
-    else:
-        tokens, floor, loose, hard = table.hard_minima, table.minima, table.loose_rules, table.hard
-    if after_boundary:
-        tokens += loose
-    asked: list[Required] = []
-    for order, demand in demands.items():
-        page = table.pages[order]
-        if page.status is PageStatus.LIVE:
-            level = demand[0]
-            minimum, served = (page.own_minimum, page.own_served) if own else (page.minimum, page.served)
-            if level < minimum:
-                level = int(minimum)
-            row = page.tokens
-            whole = row[AT[page.mask][level]]
-            extra = whole - row[served]
-            floor += extra
-            counted = order in hard or (after_boundary and order in table.rules)
-            tokens += extra if counted else whole
-            asked.append(Required(order, level, _REASONS[demand[1]]))
-    return Need(asked, after_boundary, tokens, floor)
 
 
 _page_id = attrgetter("page_id")
@@ -260,7 +169,7 @@ class SelectionIndex:
             self._ranked = self._rank()
 
     def _rank(self) -> list[Ranked]:
-        """All steps of few pages, by gain. Little changes from turn to turn, so that the sort has little to do."""
+        """All steps of few pages, by gain. Little changes from turn to turn: the sort has little to do."""
         weight, hot = self.policy.recency_weight, self.hot
         worth = {
             order: before + weight * hot[order] + after
@@ -269,7 +178,7 @@ class SelectionIndex:
         if self._ranked is not None and not self.steps.count:
             ranked = [(worth[step[1]] / step[3], page_id, step) for _, page_id, step in self._ranked]
         else:
-            ranked = [(gain, name, (step, order, at, extra)) for gain, name, step, order, at, extra in self.steps]
+            ranked = [(one[0], one[1], one[2:]) for one in self.steps]
             for order in worth:
                 for _, name, step, _, at, extra in self._candidates(self.pages[order]):
                     ranked.append((worth[order] / extra, name, (step, order, at, extra)))
@@ -303,8 +212,8 @@ class SelectionIndex:
         return self._prefetch
 
     def _first(self, page: Page) -> int:
-        """Below this no step can be taken: a page that has its pointer prefetched, and does not get it, cannot
-        get it later, for the room only shrinks.
+        """Below this no step can be taken: a page whose pointer is prefetched, and that does not get it,
+        cannot get it later, for the room only shrinks.
         """
         return NEXT[page.mask][0] if self.policy.prefetch and page.type in POINTER_TYPES else 0
 

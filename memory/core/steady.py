@@ -12,10 +12,11 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
+from memory.core.needs import Need, Required, in_order, required_pages
 from memory.core.page_table import PageTable
 from memory.core.pages import NEXT, PREV, Page
 from memory.core.policies import Policy
-from memory.core.selector import Need, Required, Selection, in_order, required_pages
+from memory.core.selector import Selection
 from memory.core.types import ChangeReason, Pin
 
 if TYPE_CHECKING:

@@ -1,4 +1,4 @@
-"""Upgrade steps in descending order of gain, in blocks of columns: 16 bytes a step, cheap to walk and to change.
+"""Upgrade steps in descending order of gain, in blocks of columns: 16 bytes a step, cheap to walk and change.
 
 The order is that of the visit: ``(gain, page_id, fidelity)``, descending.
 """

@@ -25,8 +25,9 @@ def sha256(line: bytes) -> str:
 
 
 def seal(body: str) -> bytes:
-    """A line of its canonical JSON less the last brace: its last key, ``verify``, is the SHA-256 of all before
-    that key. So a changed line is found by itself, the last one too; ``prev`` finds what is missing or moved.
+    """A line of its canonical JSON less the last brace: its last key, ``verify``, is the SHA-256 of all
+    before that key. So a changed line is found by itself, the last one too; ``prev`` finds what is missing
+    or moved.
     """
     raw = body.encode("ascii")
     return b'%b,"verify":"%b"}' % (raw, sha256(raw).encode("ascii"))

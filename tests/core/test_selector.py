@@ -11,10 +11,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from memory.core.codec import decode_body
+from memory.core.needs import need_of, required_pages
 from memory.core.page_table import PageTable
 from memory.core.pages import Page
 from memory.core.policies import POLICIES
-from memory.core.selector import SelectionIndex, need_of, required_pages
+from memory.core.selector import SelectionIndex
 from memory.core.state import SideState
 from memory.core.trace import close_turn
 from memory.core.types import ChangeReason, Side
@@ -196,9 +197,8 @@ def random_events(session: Session, rng: random.Random, ids: list[str], room: in
 
 @pytest.mark.parametrize("name", POLICIES_PLAIN)
 def test_random_turns_as_the_plain_selector(name: str) -> None:
-    """Turn after turn of sessions that change in every way, with what recency came of it. A twentieth of them by
-    CLAWWEB_EXAMPLES; more than 100,000 were run before this was committed.
-
+    """Turn after turn of sessions that change in every way, with what recency came of it. CLAWWEB_EXAMPLES
+    says how many; more than 100,000 were run before this was committed.
     """
     done, seed = 0, 0
     while done < TURNS // len(POLICIES_PLAIN):
