@@ -67,7 +67,10 @@ class _Trace:
             raise TraceError(0, "this is no head of a trace")
         session = head["session"]
         if session.get("harness") == "workload":
-            self.turns = session.get("settings", {}).get("turns")
+            turns = session.get("settings", {}).get("turns")
+            if type(turns) is not int:
+                raise TraceError(0, "a workload's head says how many turns there are; this one does not")
+            self.turns = turns
 
     def _record(self, record: dict[str, Any], turn: int) -> None:
         found = record.get("turn")

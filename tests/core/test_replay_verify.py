@@ -120,6 +120,8 @@ def test_a_head_with_a_new_seal() -> None:
     head = json.loads(LINES[0])
     head["recency"]["decay"] = 0.9
     assert error([sealed(head), *LINES[1:]]).turn == 0
+    head["session"]["settings"]["turns"] = "many"
+    assert error([sealed(head)]).turn == 0
     head["trace"] = "other"
     assert error([sealed(head), *LINES[1:]]).turn == 0
 
