@@ -61,8 +61,14 @@ def declared_policy(value: Any, where: str) -> Policy:
 
 
 def _check_marks(policy: Policy, prefix: str) -> None:
+    """A steady policy has its marks in their order, and all that the steady choice does (docs/model.md)."""
     if policy.low_water_percent > policy.high_water_percent:
         forms.fail(f"{prefix}low_water_percent", "must not be above high_water_percent")
+    if policy.refill_percent > policy.low_water_percent:
+        forms.fail(f"{prefix}refill_percent", "must not be above low_water_percent")
+    for name in ("selects", "auto_pins", "prefetch", "upgrades") if policy.steady else ():
+        if not getattr(policy, name):
+            forms.fail(f"{prefix}{name}", "must be true where steady is")
 
 
 def declared_policies(value: Any, where: str) -> tuple[Policy, ...]:

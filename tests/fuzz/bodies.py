@@ -109,7 +109,10 @@ def policy(rng: Random, name: str) -> Body:
     """A declared policy, steady or not, in any sound combination of switches."""
     drawn = generate.declared_policy(rng)
     kept = {key: drawn[key] for key in drawn if not key.endswith(("water_percent", "refill_percent"))}
-    return {**some(rng, kept, 80), "name": name, **_marks(rng)}
+    made = {**some(rng, kept, 80), "name": name, **_marks(rng)}
+    if made.get("steady"):  # it has all that the steady choice does
+        made |= {"selects": True, "auto_pins": True, "prefetch": True, "upgrades": True}
+    return made
 
 
 def _marks(rng: Random) -> Body:
