@@ -129,3 +129,16 @@ def test_a_projects_fields_come_with_its_commit() -> None:
     reps = {"full": {"tokens": 9}}
     session.feed("project_commit", page_id="shared", version=1, representations=reps, fields={"a": [1]})
     assert committed_fields(session.state, "shared") == {"a": [1]}
+
+
+def test_what_the_engine_stages_writes_no_field() -> None:
+    session = Session(budget=1000)
+    session.add("plan", "plan")
+    session.prompt()
+    session.dirty("plan")
+    session.boundary("flush")
+    session.update("plan")
+    session.feed("operator_restore", "operator:ann", page_ids=["plan"], version=1)
+    told = session.boundary("flush")
+    assert [o.data["field"] for o in of(told, "journal") if o.data["phase"] == "committed"] == ["text"]
+    assert committed_fields(session.state, "plan") == {}
