@@ -158,7 +158,7 @@ def bodies(
             return kind, {
                 "budget": draw(st.integers(0, 400)),
                 "reserve": draw(st.none() | st.integers(0, 20)),
-                "policy": draw(st.sampled_from([None, None, "lru", "declared", "nowhere"])),
+                "policy": draw(st.sampled_from([None, None, "lru", "clawweb", "declared", "nowhere"])),
             }
         case "receipt":
             return kind, {
@@ -205,11 +205,13 @@ def streams(draw: st.DrawFn, length: int = 60) -> list[tuple[str, dict[str, Any]
         "harness": "h",
         "mode": "enforced" if enforced else draw(st.sampled_from(["observed", "injected"])),
         "policy": draw(
-            st.sampled_from(["clawvm", "clawvm", "lru", "compaction_hybrid", "retrieval", "retrieval_cached"])
+            st.sampled_from(
+                ["clawweb", "clawweb", "clawvm", "lru", "compaction_hybrid", "retrieval", "retrieval_cached"]
+            )
         ),
         "budget": draw(st.none() | st.integers(0, 300)),
         "window": draw(st.none() | st.integers(0, 400)),
-        "shadow_policy": draw(st.sampled_from([None, "clawvm", "lru"])),
+        "shadow_policy": draw(st.sampled_from([None, "clawweb", "clawvm", "lru"])),
         "policies": [DECLARED],
         "write_rules": draw(st.lists(st.sampled_from(RULES), max_size=2, unique_by=lambda r: str(r["name"]))),
         "validators": draw(st.lists(st.sampled_from(VALIDATORS), max_size=1)),
