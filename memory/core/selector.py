@@ -10,7 +10,7 @@ import re
 from bisect import bisect_left, insort
 from collections.abc import Mapping
 from itertools import compress
-from operator import attrgetter, ne
+from operator import attrgetter, itemgetter, ne
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol
 
 from memory.core.needs import Need, required_pages
@@ -69,7 +69,7 @@ class Selector(Protocol):
     def from_json(self, data: Any) -> None: ...
 
 
-_page_id = attrgetter("page_id")
+_page_id, _third = attrgetter("page_id"), itemgetter(2)
 
 
 class SelectionIndex:
@@ -81,6 +81,7 @@ class SelectionIndex:
         "_least",
         "_prefetch",
         "_ranked",
+        "_walk",
         "base",
         "base_tokens",
         "hot",
@@ -98,6 +99,7 @@ class SelectionIndex:
         self.base_tokens = 0
         self.warmed: dict[int, Warm] = {}
         self._prefetch: list[int] | None = None
+        self._walk: list[tuple[int, int, int, int]] = []  # the same, without what they were ranked by
         self._least = 0  # tokens of the cheapest of these
         self._ranked: list[Ranked] | None = None  # of few pages: all steps, as of the last decay
         self.steps = Steps(table.pages)
@@ -167,6 +169,7 @@ class SelectionIndex:
     def decayed(self) -> None:
         if self.policy.upgrades and self.steps.count + 3 * len(self.warmed) <= _FEW:
             self._ranked = self._rank()
+            self._walk = list(map(_third, self._ranked))
 
     def _rank(self) -> list[Ranked]:
         """All steps of few pages, by gain. Little changes from turn to turn: the sort has little to do."""
@@ -266,7 +269,7 @@ class SelectionIndex:
             if policy.future_weight and side.future:
                 room = self._upgrade_all(side.future, fidelity, room)
             elif self._ranked is not None:
-                room = self._visit(self._ranked, fidelity, room)
+                room = self._visit(fidelity, room)
             else:
                 room = self.steps.walk(self._weighed(fidelity, room), fidelity, room)
         old, moved = side.fidelity, differing(side.fidelity, fidelity)
@@ -288,16 +291,16 @@ class SelectionIndex:
             moves.append((order, now, reason))
         return Selection(moves, budget - room, unmet)
 
-    def _visit(self, ranked: list[Ranked], fidelity: bytearray, room: int) -> int:
+    def _visit(self, fidelity: bytearray, room: int) -> int:
+        """Phase 2 of few pages."""
         least = self._least
-        if room < least:
-            return room
-        for _, _, (step, order, at, extra) in ranked:
-            if extra <= room and fidelity[order] == at:
-                room -= extra
-                fidelity[order] = step
-                if room < least:
-                    break
+        if room >= least:
+            for fidelity_above, order, at, extra in self._walk:
+                if extra <= room and fidelity[order] == at:
+                    room -= extra
+                    fidelity[order] = fidelity_above
+                    if room < least:
+                        break
         return room
 
     def settled(self, table: PageTable, side: SideState, selection: Selection) -> None:
@@ -405,7 +408,7 @@ class SelectionIndex:
         other.policy, other.hot, other.pages = self.policy, side.hot, table.pages
         other.base, other.base_tokens = bytearray(self.base), self.base_tokens
         other.steps, other.warmed = self.steps.copy(table.pages), dict(self.warmed)
-        other._least = self._least
+        other._least, other._walk = self._least, list(self._walk)
         other._ranked = None if self._ranked is None else list(self._ranked)
         other._prefetch = None if self._prefetch is None else list(self._prefetch)
         return other
