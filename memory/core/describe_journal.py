@@ -46,6 +46,6 @@ Pages of project scope: a commit in one session is appended as `project_commit` 
 project that has the page, and to one that creates it later. There the version moves. The text is taken over where the
 session is enforced and the page has nothing unwritten; else the working copy stays, its own update is then based on an
 older version, and the next boundary parks it as `DESTRUCTIVE_OP`. Of two commits that cross, the one stored first
-stands, and the other is parked at once (`crossed`). What a session that may not write scope `project` commits, stays
-in that session.
+stands, and the other is parked at once (`crossed`). What a session that may not write scope `project` commits stays in that
+session, but for what an operator approved.
 """

@@ -58,23 +58,27 @@ class Shared:
         elif kind == "project_commit":
             self.commits.pop(body["page_id"], None)  # what was committed before it is history
             self.created.discard(body["page_id"])
-        for page_id in _committed(outcomes):
+        told = _committed(outcomes, operators_only=Scope.PROJECT not in core.grants(state))
+        for page_id in sorted(set(told)):
             view = core.page_view(state, page_id)
-            if view is not None and view.scope is Scope.PROJECT and Scope.PROJECT in core.grants(state):
-                base = view.version - _committed(outcomes).count(page_id)
+            if view is not None and view.scope is Scope.PROJECT:
+                base = view.version - told.count(page_id)
                 if page_id in self.commits:
                     base = self.commits[page_id].base
                 fields = core.committed_fields(state, page_id)
                 self.commits[page_id] = Commit(base, view.version, view.text_seq, fields)
 
 
-def _committed(outcomes: list[Outcome]) -> list[str]:
-    """Ids of the pages that were committed, each as often as it was."""
-    return [
-        str(o.page_id)
+def _committed(outcomes: list[Outcome], *, operators_only: bool) -> list[str]:
+    """Ids of the pages that were committed, each as often as it was. A session that may not write for the
+    project does so by an operator's answer only.
+    """
+    moves = [
+        o
         for o in outcomes
         if o.kind == "journal" and o.side is Side.PRIMARY and o.data["phase"] == "committed"
     ]
+    return [str(o.page_id) for o in moves if not operators_only or o.data["reason"].startswith("operator:")]
 
 
 @dataclass

@@ -160,6 +160,22 @@ def test_a_dirty_page_with_a_staged_update_gets_no_implied_one() -> None:
     assert faults(session.prompt()) == []
 
 
+@pytest.mark.parametrize(("kind", "lost"), [("reset", ["plan"]), ("shutdown", ["plan"]), ("flush", [])])
+def test_a_policy_that_does_not_write_back_does_nothing_there(kind: str, lost: list[str]) -> None:
+    """Pages of the session are lost at a reset or shutdown; those of the project stay dirty, and wait."""
+    session = a_session(policy="retrieval")
+    session.stage("mine", "plan")
+    session.stage("ours", "shared", scope="project")
+    told = session.boundary(kind)
+    (boundary,) = of(told, "boundary")
+    counted = [boundary.data[name] for name in ("staged", "committed", "rejected", "lost")]
+    assert counted == [0, 0, 0, lost]
+    assert [page for _, page, _ in faults(told)] == lost
+    assert phases(told, "lost") == [("mine", kind)] * len(lost)
+    assert session_view(session.state).dirty == 2 - len(lost)
+    assert session.state.primary is not None and session.state.primary.journal.has_staged(1)
+
+
 def test_a_crash_is_no_boundary() -> None:
     session = a_session()
     session.stage("u", "plan")

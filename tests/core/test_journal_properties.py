@@ -197,3 +197,15 @@ def test_a_crash_is_no_boundary(stream: Stream, data: st.DataObject) -> None:
         one, other = step(whole, event), step(parts, event)
         assert canonical([o.data for o in one]) == canonical([o.data for o in other])
     assert dump_state(whole) == dump_state(parts)
+
+
+@few
+@given(journal_streams())
+def test_what_is_tried_on_a_copy_leaves_the_state_alone(stream: Stream) -> None:
+    state = new_state()
+    for event in events(stream):
+        before, trial = dump_state(state), clone(state)
+        step(trial, event)
+        assert dump_state(state) == before
+        step(state, event)
+        assert dump_state(state) == dump_state(trial)

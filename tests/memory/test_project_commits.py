@@ -179,6 +179,17 @@ def test_what_a_session_may_not_write_goes_nowhere() -> None:
         feed(session, style())
     feed(one, update("spaces"), FLUSH)
     assert commits(two) == []
+    staged = {
+        "update_id": "u1", "page_id": "style", "field": "indent", "op": "append", "value": [4],
+        "scope": "project", "evidence_ref": "style", "base_version": 0,
+    }  # fmt: skip
+    feed(one, ("write_staged", {"update": staged}), FLUSH)
+    assert commits(two) == []
+    answer = store.NewEvent("write_resolved", {"update_id": "u1", "action": "approve"})
+    store.append_events(one, [answer], actor="operator:ann")
+    drain(one)
+    ((version, fields),) = [(c["version"], c["fields"]) for c in commits(two)]
+    assert (version, fields) == (2, {"indent": [4]})
 
 
 @pytest.mark.django_db
