@@ -65,7 +65,7 @@ def seen(line: dict[str, Any], before: dict[str, str], explicit: set[str]) -> di
     out["changes"] = [tuple(change) for change in line["changes"]]
     out["faults"] = in_groups([(f["fault"], f.get("page_id"), f["class"]) for f in line["faults"]])
     out["alerts"] = [alert["page_id"] for alert in line["alerts"]]
-    out["refreshes"] = len(line["refreshes"])  # the spec does not say which page a refresh names
+    out["refreshes"] = [refresh.get("page_id") for refresh in line["refreshes"]]
     out["page_ins"] = sorted((p, start, to, tokens) for p, start, to, tokens, _exact in line["page_ins"])
     met = {(page_id, level) for page_id, level, _exact in line["hits"]}
     out["hits"] = sorted(met | {(page_id, to) for page_id, _start, to, _tokens in out["page_ins"]})
@@ -91,7 +91,7 @@ def meant(record: Record) -> dict[str, Any]:
     out["changes"] = [(page_id, ORDER[fidelity], reason) for page_id, fidelity, reason in record.changes]
     out["faults"] = in_groups(record.faults)
     out["alerts"] = record.alerts
-    out["refreshes"] = len(record.refreshes)
+    out["refreshes"] = record.refreshes
     out["page_ins"] = sorted((p, ORDER[start], ORDER[to], tokens) for p, start, to, tokens in record.page_ins)
     out["hits"] = sorted((page_id, ORDER[level]) for page_id, level in record.hits)
     out["journal"] = [move for move in record.journal if move[0] is not None]

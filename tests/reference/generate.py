@@ -177,11 +177,15 @@ def write(rng: Random, raw: dict[str, Any], ids: list[str], update_id: str) -> d
     """Mostly a good update, with each thing that a check looks at now and then wrong."""
     field, value = rng.choice((("step", "3"), ("step", 3), ("", "x"), ("list", [1, {"é": 2}])))
     if maybe(rng, 30):
-        field, value = "pin", rng.choice(("none", "soft", "hard"))
+        field, value = "pin", rng.choice(("none", "soft", "hard", "hard", "hard", "full", 3))
     elif maybe(rng, 30):
-        field, value = "min_fidelity", rng.choice(PATHS[raw["type"]])
+        field, value = "min_fidelity", rng.choice((*PATHS[raw["type"]], *ORDER, "hard"))
+    elif maybe(rng, 3):
+        field, value = rng.choice((("é" * 200, 0), ("é" * 201, 0), ("step", None), ("step", [None])))
+    elif maybe(rng, 1):
+        value = "x" * rng.choice((65534, 65535))  # with its quotes just within the limit, and just beyond
     scope = raw.get("scope", "session")
-    return {
+    out = {
         "update_id": update_id,
         "page_id": raw["page_id"],
         "field": field,
@@ -191,6 +195,9 @@ def write(rng: Random, raw: dict[str, Any], ids: list[str], update_id: str) -> d
         "evidence_ref": "nothing" if maybe(rng, 10) else rng.choice(ids),
         "base_version": rng.choice((0, 0, 0, 1, 1, 2, 3)),
     }
+    if out["scope"] == "session" and maybe(rng, 20):
+        del out["scope"]
+    return out
 
 
 def call(rng: Random, ids: list[str]) -> dict[str, Any]:
@@ -252,30 +259,38 @@ def declared_policy(rng: Random) -> dict[str, Any]:
 
 
 def giants(rng: Random) -> tuple[dict[str, Any], int]:
-    """Small pages and, turn after turn, one that nearly fills the budget: the way to a refill.
+    """Small pages and a few that nearly fill the budget: the way to a refill (docs/model.md).
 
-    A giant presses the small ones down, the next giant presses it out and does not fit itself, and then there
-    is room in which the small ones, all worth the same, are raised again. Returns workload and budget.
+    A giant is declared and presses the small ones, all worth the same, down to their floor; then a small one
+    is declared and presses the giant out; then there is much room, and they are raised again. Returns the
+    workload and its budget.
     """
     kinds = ("plan", "preference", "evidence", "conversation")
     small = [
-        {"pointer": 1, "structured": rng.choice((3, 4)), "full": rng.choice((6, 9))}
-        for _ in range(rng.randrange(3, 12))
+        {"pointer": 1, "structured": rng.choice((2, 3, 4)), "full": rng.choice((6, 7, 9))}
+        for _ in range(rng.randrange(3, 14))
     ]
-    big = [{"pointer": 1, "full": rng.randrange(50, 120)} for _ in range(rng.randrange(2, 6))]
+    big = [{"pointer": 1, "full": rng.randrange(40, 90)} for _ in range(rng.randrange(1, 4))]
     names = rng.sample(IDS, len(small) + len(big))
-    pages = []
+    pages: list[dict[str, Any]] = []
     for name, tokens in zip(names, small + big, strict=True):
-        raw: dict[str, Any] = {"page_id": name, "type": rng.choice(kinds), "tokens": tokens}
-        raw["provenance"] = {"kind": "file", "ref": "x"}
-        raw["created"] = len(pages) - len(small) + 1 if "structured" not in tokens else 0
-        raw["pin"] = "none" if maybe(rng, 90) else "soft"
-        pages.append(raw)
-    turns = []
-    for index in range(len(big) + 3):
-        live = [raw["page_id"] for raw in pages if raw["created"] <= index]
-        turns.append({"observed": [demand(rng, rng.choice(live))]} if maybe(rng, 30) else {})
-    return {"workload_id": "giants", "pages": pages, "turns": turns}, rng.randrange(80, 140)
+        pages.append(
+            {
+                "page_id": name,
+                "type": rng.choice(kinds),
+                "tokens": tokens,
+                "provenance": {"kind": "file", "ref": "x"},
+                "pin": "none",
+            }
+        )
+    turns: list[dict[str, Any]] = []
+    for _ in range(rng.randrange(2, 5)):
+        turns.append({"demands": [{"page_id": rng.choice(names[len(small) :]), "fidelity": "full"}]})
+        turns += [{}] * rng.choice((0, 0, 1, 3))
+        turns.append({"demands": [{"page_id": rng.choice(names[: len(small)]), "fidelity": "full"}]})
+        turns += [{"observed": [demand(rng, rng.choice(names))]} for _ in range(rng.choice((1, 1, 2, 3)))]
+    room = max(tokens["full"] for tokens in big) + len(names) - 1 + rng.randrange(6)
+    return {"workload_id": "giants", "pages": pages, "turns": turns}, room
 
 
 def steady_part(rng: Random) -> dict[str, Any]:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass, field
 
 from .policies import Policy
-from .workloads import ORDER, PIN_RANK, Page, rank
+from .workloads import ORDER, Page, rank
 
 OPS = ("append", "merge", "set_with_version")
 
@@ -41,12 +42,13 @@ def implied(page: Page) -> dict:
 def why_rejected(update: dict, table: list[Page], grants: list[str]) -> str | None:
     """The first check that fails gives the reason."""
     by_id = {page.page_id: page for page in table}
-    if not update["field"]:
+    if malformed(update):
         return "SCHEMA_INVALID"
     if update["evidence_ref"] not in by_id:
         return "PROVENANCE_UNRESOLVED"
     page = by_id[update["page_id"]]
-    if update["scope"] != page.scope or update["scope"] not in grants:
+    scope = update.get("scope", "session")
+    if scope != page.scope or scope not in grants:
         return "SCOPE_DENIED"
     if update["op"] not in OPS:
         return "DESTRUCTIVE_OP"
@@ -57,12 +59,19 @@ def why_rejected(update: dict, table: list[Page], grants: list[str]) -> str | No
     return None
 
 
+def malformed(update: dict) -> bool:
+    """Sizes are docs/events.md's ("The journal"): the specification names none."""
+    size = len(json.dumps(update["value"], separators=(",", ":")))
+    return not 1 <= len(update["field"]) <= 200 or update["value"] is None or size > 65536
+
+
 def lowers_the_floor(update: dict, page: Page) -> bool:
+    """Of a hard-pinned page. A value that is no pin or no fidelity counts as lower (docs/events.md)."""
     value = update["value"]
     if update["field"] == "pin":
-        return value in PIN_RANK and PIN_RANK[value] < PIN_RANK[page.pin]
+        return value != "hard"
     if update["field"] == "min_fidelity":
-        return value in ORDER and rank(value) < page.minimum
+        return value not in ORDER or rank(value) < page.minimum
     return False
 
 
