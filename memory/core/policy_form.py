@@ -95,7 +95,7 @@ def read_policy(raw: bytes | str | dict[str, Any], source: str = "policy") -> Po
     finite, too large, or a name that a built-in policy has.
     """
     try:
-        value = raw if isinstance(raw, dict) else strict_json.read(raw)
+        value = strict_json.read(raw) if isinstance(raw, bytes | str) else raw
         policy: Policy = FORM.read(forms.an_object(value, "policy"))
         _check_marks(policy, "")
     except EventError as error:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
@@ -13,6 +14,7 @@ from memory.core import (
     dump_state,
     load_state,
     page_view,
+    replay,
     session_view,
     touched,
 )
@@ -316,6 +318,25 @@ def test_a_logged_verdict_is_used_and_nobody_is_asked_again() -> None:
     judged(session, "allow", validator="secrets")
     assert phases(session.boundary("flush"), "committed") == [("u", "")]
     assert calls == []
+
+
+def test_a_replay_of_the_log_needs_no_validator() -> None:
+    """What looked at the outside world stands in the log: the trace is the session's, byte for byte."""
+    session = a_session(validators=["licence"])
+    for update_id, verdict in (("u1", "allow"), ("u2", "deny"), ("u3", "")):
+        session.stage(update_id, "plan", op="append", value=update_id)
+        if verdict:
+            body = {"update_id": update_id, "validator": "licence", "verdict": verdict, "evidence": "seen"}
+            session.feed("write_judged", **body)
+    session.boundary("compaction")
+    session.prompt()
+    session.feed("session_ended")
+    live = [o.data["record"].encode() for o in of(session.outcomes, "turn")]
+    assert list(replay(session.events).trace) == [session.state.head, *live]
+    moves = [[m["update_id"], m["phase"]] for m in json.loads(live[-1])["journal"]]
+    assert [move for move in moves if move[1] in ("committed", "rejected")] == [
+        ["u1", "committed"], ["u2", "rejected"], ["u3", "rejected"],
+    ]  # fmt: skip
 
 
 def test_plug_ins_in_use_are_named_in_the_trace() -> None:

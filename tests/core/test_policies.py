@@ -68,6 +68,8 @@ def test_a_policy_is_what_its_fields_say() -> None:
         ({**MINE, "steady": True, "upgrades": False}, "upgrades"),
         ({**MINE, "steady": True, "selects": False}, "selects"),
         (b"[]", "policy"),
+        ([], "policy"),
+        (None, "policy"),
         (b"{", "file"),
         (b"\xff", "file"),
         (b'{"name":"a","name":"b"}', "file"),
