@@ -8,6 +8,7 @@ from __future__ import annotations
 from array import array
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterator
+from operator import itemgetter
 from typing import Final
 
 from memory.core.pages import Page
@@ -17,19 +18,20 @@ Step = tuple[float, str, int, int, int, int]
 
 _BLOCK: Final = 512  # steps; a block is cut in two at twice that
 _FEW: Final = 192  # steps: up to so many they stand ready as tuples
-_END: Final = (-1.0, "", 0, 0, 0, 0)  # after every step
+_PART: Final = 16  # steps: so many of a block are sorted in among others
+_tokens = itemgetter(5)
 
 
 class _Block:
     """Steps side by side. ``losses``: gains below zero, so that they ascend; ``codes``: order, fidelity below
-    and fidelity; ``least``: the cheapest step's tokens.
+    and fidelity; ``least``: the cheapest step's tokens; ``total``: those of all.
     """
 
-    __slots__ = ("codes", "extras", "least", "losses")
+    __slots__ = ("codes", "extras", "least", "losses", "total")
 
     def __init__(self, losses: array[float], codes: array[int], extras: array[int]) -> None:
         self.losses, self.codes, self.extras = losses, codes, extras
-        self.least = min(extras)
+        self.least, self.total = min(extras), sum(extras)
 
 
 class Steps:
@@ -110,6 +112,7 @@ class Steps:
         block.codes.insert(at, code)
         block.extras.insert(at, extra)
         block.least = min(block.least, extra)
+        block.total += extra
         self._heads[number] = block.losses[0]
         if len(block.codes) >= 2 * _BLOCK:
             rest = _Block(block.losses[_BLOCK:], block.codes[_BLOCK:], block.extras[_BLOCK:])
@@ -129,6 +132,7 @@ class Steps:
             del self._blocks[number], self._heads[number]
             return
         self._heads[number] = block.losses[0]
+        block.total -= extra
         if extra == block.least:
             block.least = min(block.extras)
 
@@ -145,60 +149,57 @@ class Steps:
                 if self._rows is None:
                     self._rows = list(self)
                 weighed = weighed + self._rows
-            weighed.sort(reverse=True)
-            for _, _, step, order, below, extra in weighed:
-                if extra <= room and fidelity[order] == below:
-                    room -= extra
-                    fidelity[order] = step
-            return room
+            weighed.sort()
+            return _visit(weighed, fidelity, room)
         weighed.sort()
-        weighed.insert(0, _END)
-        for block, following in zip(self._blocks, [*self._blocks[1:], None], strict=True):
-            if weighed[-1][0] < -block.losses[-1]:  # none of them comes before the block's end
-                if block.least <= room:
-                    room = _visit(block, fidelity, room)
-            elif block.least <= room:
-                room = self._visit_both(block, weighed, fidelity, room)
+        for block in self._blocks:
+            cut = bisect_left(weighed, self._key(block, -1))  # from here on they come before the block's end
+            between = weighed[cut:]
+            del weighed[cut:]
+            if block.least > room:
+                room = _visit(between, fidelity, room)
             else:
-                limit = -1.0 if following is None else -following.losses[0]
-                while weighed[-1][0] > limit:
-                    room = _apply(weighed.pop(), fidelity, room)
+                room = self._walk_part(block, 0, len(block.codes), between, fidelity, room)
             if not room:
                 return 0
-        while len(weighed) > 1:
-            room = _apply(weighed.pop(), fidelity, room)
-        return room
+        return _visit(weighed, fidelity, room)
 
-    def _visit_both(self, block: _Block, weighed: list[Step], fidelity: bytearray, room: int) -> int:
-        """Visit a block's steps, and those weighed now that come between them."""
-        best = weighed[-1][0]
-        pages = self.pages
-        for loss, code, extra in zip(block.losses, block.codes, block.extras, strict=True):
-            while best >= -loss:
-                _, page_id, step, *_ = weighed[-1]
-                if best == -loss and (page_id, step) < (pages[code >> 6].page_id, code & 7):
-                    break
-                room = _apply(weighed.pop(), fidelity, room)
-                best = weighed[-1][0]
-            if extra <= room and fidelity[code >> 6] == code >> 3 & 7:
-                room -= extra
-                fidelity[code >> 6] = code & 7
-        return room
+    def _key(self, block: _Block, at: int) -> tuple[float, str, int]:
+        code = block.codes[at]
+        return (-block.losses[at], self.pages[code >> 6].page_id, code & 7)
+
+    def _walk_part(
+        self, block: _Block, start: int, end: int, between: list[Step], fidelity: bytearray, room: int
+    ) -> int:
+        """Visit a part of a block and the steps weighed now that come before its end, ascending. Where all of
+        it fits, only the order of each page's own steps matters; what costs too much now does so later, too.
+        """
+        extras = block.extras[start:end]
+        if sum(extras) + sum(map(_tokens, between)) <= room:
+            for code, extra in zip(block.codes[start:end], extras, strict=True):
+                if fidelity[code >> 6] == code >> 3 & 7:
+                    room -= extra
+                    fidelity[code >> 6] = code & 7
+            return _visit(between, fidelity, room)
+        if min(extras) > room:
+            return _visit(between, fidelity, room)
+        if end - start > _PART:
+            middle = (start + end) // 2
+            cut = bisect_left(between, self._key(block, middle - 1))
+            room = self._walk_part(block, start, middle, between[cut:], fidelity, room)
+            return self._walk_part(block, middle, end, between[:cut], fidelity, room)
+        for at, extra in enumerate(extras, start):
+            if extra <= room:
+                code = block.codes[at]
+                between.append((*self._key(block, at), code >> 6, code >> 3 & 7, extra))
+        between.sort()
+        return _visit(between, fidelity, room)
 
 
-def _visit(block: _Block, fidelity: bytearray, room: int) -> int:
-    for code, extra in zip(block.codes, block.extras, strict=True):
-        if extra <= room and fidelity[code >> 6] == code >> 3 & 7:
+def _visit(steps: list[Step], fidelity: bytearray, room: int) -> int:
+    """Visit ascending steps from the last one on; gives the room left."""
+    for _, _, up, order, below, extra in reversed(steps):
+        if extra <= room and fidelity[order] == below:
             room -= extra
-            fidelity[code >> 6] = code & 7
-            if not room:
-                break
-    return room
-
-
-def _apply(step: Step, fidelity: bytearray, room: int) -> int:
-    _, _, up, order, below, extra = step
-    if extra <= room and fidelity[order] == below:
-        fidelity[order] = up
-        return room - extra
+            fidelity[order] = up
     return room

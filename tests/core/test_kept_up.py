@@ -198,11 +198,12 @@ def test_steps_stay_sorted(monkeypatch: pytest.MonkeyPatch, seed: int) -> None:
     assert list(steps) == []
 
 
-@pytest.mark.parametrize("seed", range(8))
+@pytest.mark.parametrize("seed", range(16))
 def test_a_walk_is_the_plain_walk(monkeypatch: pytest.MonkeyPatch, seed: int) -> None:
     """Block by block, with steps weighed now between them, as one sorted list visited once."""
     monkeypatch.setattr(steps_module, "_BLOCK", 8)
-    monkeypatch.setattr(steps_module, "_FEW", 0 if seed % 2 else 10**6)
+    monkeypatch.setattr(steps_module, "_FEW", 0 if seed % 4 else 10**6)
+    monkeypatch.setattr(steps_module, "_PART", 1 + seed % 3)
     rng = random.Random(seed)
     pages = table_of(80)
     cold, warm = steps_of(rng, pages[:50]), steps_of(rng, pages[50:])
