@@ -16,7 +16,7 @@ from tests.reference.compare import differences
 from tests.reference.model import run
 from tests.reference.policies import TABLE
 
-EXAMPLES = int(os.environ.get("CLAWWEB_EXAMPLES", "30"))
+EXAMPLES = int(os.environ.get("CLAWWEB_EXAMPLES", "15"))
 MARKS = ("high_water_percent", "low_water_percent", "refill_percent", "raise_above")
 bounded = settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=list(HealthCheck))
 
@@ -54,7 +54,7 @@ def test_larger_workloads_give_the_same_turns(policy: str) -> None:
 
 
 def test_refills_give_the_same_turns() -> None:
-    for seed in range(120):
+    for seed in range(60):
         workload, budget = generate.giants(Random(f"giants-{seed}"))
         assert differences(workload, "clawweb", budget) == []
 

@@ -252,6 +252,7 @@ def declared_policy(rng: Random) -> dict[str, Any]:
     out: dict[str, Any] = {"name": "declared"}
     out.update({name: maybe(rng, 60) for name in switches})
     out.update({name: rng.choice(WEIGHTS) for name in weights})
+    out["future_weight"] = rng.choice((0, 0, 0, 2.2, 0.3))
     out["share_percent"] = rng.choice((0, 1, 33, 78, 99, 100))
     if maybe(rng, 30):
         out.update(steady_part(rng))
