@@ -1,4 +1,4 @@
-"""Upgrade steps in descending order of gain, in blocks of columns: 16 bytes a step, cheap to walk and change.
+"""Upgrade steps in descending order of gain, in blocks of columns: 18 bytes a step, cheap to walk and change.
 
 The order is that of the visit: ``(gain, page_id, fidelity)``, descending.
 """
@@ -23,15 +23,29 @@ _tokens = itemgetter(5)
 
 
 class _Block:
-    """Steps side by side. ``losses``: gains below zero, so that they ascend; ``codes``: order, fidelity below
-    and fidelity; ``least``: the cheapest step's tokens; ``total``: those of all.
+    """Steps side by side. ``losses``: gains below zero, so that they ascend; ``belows`` and ``ups``: the
+    fidelity a step is taken from and to; ``least``: the cheapest step's tokens; ``total``: those of all.
     """
 
-    __slots__ = ("codes", "extras", "least", "losses", "total")
+    __slots__ = ("belows", "extras", "least", "losses", "orders", "total", "ups")
 
-    def __init__(self, losses: array[float], codes: array[int], extras: array[int]) -> None:
-        self.losses, self.codes, self.extras = losses, codes, extras
+    def __init__(
+        self,
+        losses: array[float],
+        orders: array[int],
+        belows: bytearray,
+        ups: bytearray,
+        extras: array[int],
+    ) -> None:
+        self.losses, self.orders, self.belows, self.ups, self.extras = losses, orders, belows, ups, extras
         self.least, self.total = min(extras), sum(extras)
+
+    def part(self, start: int, end: int) -> _Block:
+        """A copy of some."""
+        some = slice(start, end)
+        return _Block(
+            self.losses[some], self.orders[some], self.belows[some], self.ups[some], self.extras[some]
+        )
 
 
 class Steps:
@@ -47,14 +61,18 @@ class Steps:
         self.count = 0
 
     def fill(self, losses: list[float], codes: list[int], extras: list[int]) -> None:
-        """All steps at once, into none: those of equal gain in the order of the visit already."""
+        """All steps at once, into none: those of equal gain in the order of the visit already. ``codes``:
+        table order, fidelity below and fidelity, in 3 bits each but the first.
+        """
         places = sorted(range(len(losses)), key=losses.__getitem__)
         self.count = len(places)
         for start in range(0, len(places), _BLOCK):
             some = places[start : start + _BLOCK]
             block = _Block(
                 array("d", [losses[at] for at in some]),
-                array("i", [codes[at] for at in some]),
+                array("i", [codes[at] >> 6 for at in some]),
+                bytearray([codes[at] >> 3 & 7 for at in some]),
+                bytearray([codes[at] & 7 for at in some]),
                 array("i", [extras[at] for at in some]),
             )
             self._blocks.append(block)
@@ -63,15 +81,14 @@ class Steps:
     def __iter__(self) -> Iterator[Step]:
         """In the order of the visit."""
         for block in self._blocks:
-            for loss, code, extra in zip(block.losses, block.codes, block.extras, strict=True):
-                order = code >> 6
-                yield (-loss, self.pages[order].page_id, code & 7, order, code >> 3 & 7, extra)
+            columns = (block.losses, block.orders, block.belows, block.ups, block.extras)
+            for loss, order, below, up, extra in zip(*columns, strict=True):
+                yield (-loss, self.pages[order].page_id, up, order, below, extra)
 
     def _after(self, block: _Block, at: int, page_id: str, fidelity: int) -> bool:
         """Does the step there come after one of equal gain?"""
-        code = block.codes[at]
-        other = self.pages[code >> 6].page_id
-        return other < page_id if other != page_id else code & 7 < fidelity
+        other = self.pages[block.orders[at]].page_id
+        return other < page_id if other != page_id else block.ups[at] < fidelity
 
     def _find(self, loss: float, page_id: str, fidelity: int) -> tuple[int, int]:
         """Block and place of a step, or where it would stand."""
@@ -89,9 +106,8 @@ class Steps:
         high = bisect_right(block.losses, loss, low)
         while low < high:
             middle = (low + high) // 2
-            code = block.codes[middle]
-            other = self.pages[code >> 6].page_id
-            if other < page_id or (other == page_id and code & 7 <= fidelity):
+            other = self.pages[block.orders[middle]].page_id
+            if other < page_id or (other == page_id and block.ups[middle] <= fidelity):
                 high = middle
             else:
                 low = middle + 1
@@ -101,23 +117,25 @@ class Steps:
         gain, page_id, fidelity, order, below, extra = step
         self._rows = None
         self.count += 1
-        code = order << 6 | below << 3 | fidelity
         if not self._blocks:
-            self._blocks.append(_Block(array("d", [-gain]), array("i", [code]), array("i", [extra])))
+            row = (bytearray([below]), bytearray([fidelity]), array("i", [extra]))
+            self._blocks.append(_Block(array("d", [-gain]), array("i", [order]), *row))
             self._heads.append(-gain)
             return
         number, at = self._find(-gain, page_id, fidelity)
         block = self._blocks[number]
         block.losses.insert(at, -gain)
-        block.codes.insert(at, code)
+        block.orders.insert(at, order)
+        block.belows.insert(at, below)
+        block.ups.insert(at, fidelity)
         block.extras.insert(at, extra)
         block.least = min(block.least, extra)
         block.total += extra
         self._heads[number] = block.losses[0]
-        if len(block.codes) >= 2 * _BLOCK:
-            rest = _Block(block.losses[_BLOCK:], block.codes[_BLOCK:], block.extras[_BLOCK:])
-            self._blocks[number] = _Block(block.losses[:_BLOCK], block.codes[:_BLOCK], block.extras[:_BLOCK])
-            self._blocks.insert(number + 1, rest)
+        size = len(block.orders)
+        if size >= 2 * _BLOCK:
+            rest = block.part(_BLOCK, size)
+            self._blocks[number : number + 1] = [block.part(0, _BLOCK), rest]
             self._heads.insert(number + 1, rest.losses[0])
 
     def remove(self, step: Step) -> None:
@@ -126,9 +144,9 @@ class Steps:
         self.count -= 1
         number, at = self._find(-gain, page_id, fidelity)
         block = self._blocks[number]
-        assert block.codes[at] == order << 6 | below << 3 | fidelity
-        del block.losses[at], block.codes[at], block.extras[at]
-        if not block.codes:
+        assert (block.orders[at], block.belows[at], block.ups[at]) == (order, below, fidelity)
+        del block.losses[at], block.orders[at], block.belows[at], block.ups[at], block.extras[at]
+        if not block.orders:
             del self._blocks[number], self._heads[number]
             return
         self._heads[number] = block.losses[0]
@@ -139,7 +157,7 @@ class Steps:
     def copy(self, pages: list[Page]) -> Steps:
         other = Steps(pages)
         other.count, other._heads = self.count, list(self._heads)
-        other._blocks = [_Block(b.losses[:], b.codes[:], b.extras[:]) for b in self._blocks]
+        other._blocks = [block.part(0, len(block.orders)) for block in self._blocks]
         return other
 
     def walk(self, weighed: list[Step], fidelity: bytearray, room: int) -> int:
@@ -159,14 +177,13 @@ class Steps:
             if block.least > room:
                 room = _visit(between, fidelity, room)
             else:
-                room = self._walk_part(block, 0, len(block.codes), between, fidelity, room)
+                room = self._walk_part(block, 0, len(block.orders), between, fidelity, room)
             if not room:
                 return 0
         return _visit(weighed, fidelity, room)
 
     def _key(self, block: _Block, at: int) -> tuple[float, str, int]:
-        code = block.codes[at]
-        return (-block.losses[at], self.pages[code >> 6].page_id, code & 7)
+        return (-block.losses[at], self.pages[block.orders[at]].page_id, block.ups[at])
 
     def _walk_part(
         self, block: _Block, start: int, end: int, between: list[Step], fidelity: bytearray, room: int
@@ -176,10 +193,11 @@ class Steps:
         """
         extras = block.extras[start:end]
         if sum(extras) + sum(map(_tokens, between)) <= room:
-            for code, extra in zip(block.codes[start:end], extras, strict=True):
-                if fidelity[code >> 6] == code >> 3 & 7:
+            part = (block.orders[start:end], block.belows[start:end], block.ups[start:end], extras)
+            for order, below, up, extra in zip(*part, strict=True):
+                if fidelity[order] == below:
                     room -= extra
-                    fidelity[code >> 6] = code & 7
+                    fidelity[order] = up
             return _visit(between, fidelity, room)
         if min(extras) > room:
             return _visit(between, fidelity, room)
@@ -190,8 +208,7 @@ class Steps:
             return self._walk_part(block, middle, end, between[:cut], fidelity, room)
         for at, extra in enumerate(extras, start):
             if extra <= room:
-                code = block.codes[at]
-                between.append((*self._key(block, at), code >> 6, code >> 3 & 7, extra))
+                between.append((*self._key(block, at), block.orders[at], block.belows[at], extra))
         between.sort()
         return _visit(between, fidelity, room)
 
