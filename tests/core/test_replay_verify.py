@@ -116,6 +116,15 @@ def test_an_edit_with_a_new_seal(name: str, edit: Callable[[dict[str, Any]], Any
     assert error([*FILE[:4], sealed(record) + b"\n", *FILE[5:]]).turn in (3, 4)
 
 
+@pytest.mark.parametrize(("name", "edit"), edits()[1:], ids=[name for name, _ in edits()[1:]])
+def test_an_edit_of_the_last_line_with_a_new_seal(name: str, edit: Callable[[dict[str, Any]], Any]) -> None:
+    """No line follows that could tell: what the record says must hold together by itself."""
+    record = json.loads(LINES[-1])
+    edit(record)
+    blamed = TURNS - 1 if name == "prev" else TURNS
+    assert error([*FILE[:-1], sealed(record) + b"\n"]).turn == blamed
+
+
 def test_a_head_with_a_new_seal() -> None:
     head = json.loads(LINES[0])
     head["recency"]["decay"] = 0.9
