@@ -93,15 +93,19 @@ class Error(Schema):
 class Started(Strict):
     """The settings a session opens with (the ``session_started`` event without harness and mode)."""
 
-    policy: str = "clawvm"
+    policy: str = "clawweb"
     model: str = ""
     window: int | None = Field(None, ge=1)
     window_source: Literal["recorded", "published", "configured", "unknown"] = "unknown"
     reserve: int = Field(0, ge=0)
     budget: int | None = Field(None, ge=0)
     shadow_policy: str | None = None
+    shadow_budget: int | None = Field(None, ge=0)
     settings: dict[str, Any] = {}
     resumed_from: str | None = None
+    policies: list[dict[str, Any]] = []
+    write_rules: list[dict[str, Any]] = []
+    validators: list[str] = []
 
 
 class SessionIn(Strict):

@@ -33,7 +33,7 @@ PACE_S = 1.2  # seconds from one model call to the next
 #: How the main session opens: as the transcript's adapter would, but with the window it was recorded under.
 STARTED = {
     "policy": "observed",
-    "shadow_policy": "clawvm",
+    "shadow_policy": "clawweb",
     "window": DEMO_WINDOW,
     "window_source": "configured",
     "settings": {"replayed": True},  # the times are the recording's, the session is of now

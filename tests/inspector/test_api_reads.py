@@ -100,11 +100,11 @@ def test_the_ledger_pages_without_gap_or_double(api: Api, path: str) -> None:
 
 
 def test_an_acts_cost_is_told_before_it_is_sent(api: Api, path: str) -> None:
-    act = {"act": "pin", "page_ids": ["file:/src/2.py"], "min_fidelity": "full"}
+    act = {"act": "pin", "page_ids": ["file:/src/1.py"], "min_fidelity": "full"}
     before = api.get(path)["last_seq"]
     cost = api.post(f"{path}/acts", {**act, "dry_run": True})
     assert cost["allowed"] and cost["budget"] == 1100
-    assert ["file:/src/2.py", "full"] in [[change[0], change[2]] for change in cost["changes"]]
+    assert ["file:/src/1.py", "full"] in [[change[0], change[2]] for change in cost["changes"]]
     assert api.get(path)["last_seq"] == before
     refusal = api.post(
         f"{path}/acts", {"act": "demote", "page_ids": ["rules"], "cap": "pointer", "dry_run": True}

@@ -311,9 +311,9 @@ def run_agent(
 
 
 def open_session(claw: ClawWeb, key: str, budget: int) -> Session:
-    """A fresh enforced session under ``clawvm``; without a key, the next free ``agent-<n>``."""
+    """A fresh enforced session under ``clawweb``; without a key, the next free ``agent-<n>``."""
     started = {
-        "policy": "clawvm",
+        "policy": "clawweb",
         "model": "scripted",
         "window": budget + 2000,
         "window_source": "configured",

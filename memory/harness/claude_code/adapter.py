@@ -38,7 +38,7 @@ class ClaudeCode:
     """Reads one transcript. Lines of sub-agents are never the context of the session they stand in."""
 
     name = "claude-code"
-    version = "3"
+    version = "4"
 
     def __init__(self) -> None:
         self._c = Context()
@@ -140,7 +140,7 @@ class ClaudeCode:
                 "harness": "claude-code",
                 "mode": "observed",
                 "policy": "observed",
-                "shadow_policy": "clawvm",
+                "shadow_policy": "clawweb",
                 "window": WINDOW,
                 "window_source": "published",
                 "reserve": OUTPUT_RESERVE,
