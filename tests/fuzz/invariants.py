@@ -239,5 +239,9 @@ def _traced(state: State, log: list[Event], lines: dict[Side, list[bytes]]) -> N
 
 
 def _names_oracle(log: list[Event]) -> bool:
-    """Live it is refused, in a replay it is not."""
-    return any(getattr(event.body, "policy", None) == "oracle" for event in log)
+    """A policy that knows what comes: live it is refused, in a replay it is not."""
+    ahead = {"oracle"}
+    for event in log:
+        ahead |= {policy.name for policy in getattr(event.body, "policies", ()) if policy.future_weight}
+    named = (getattr(event.body, field, None) for event in log for field in ("policy", "shadow_policy"))
+    return not ahead.isdisjoint(named)
