@@ -101,7 +101,7 @@ def _asked(log: list[ev.Event], policy: Policy | None, budget: int | None) -> li
         body = event.body
         if isinstance(body, ev.SettingsChanged):
             name = body.policy if policy is None else None
-            tokens = body.budget if budget is None or not enforced else None
+            tokens = body.budget if budget is None else None
             event = replace(event, body=replace(body, policy=name, budget=tokens))
         found.append(event)
     return found

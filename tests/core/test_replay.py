@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from memory.core import (
     Policy,
     Replay,
     decode_body,
+    event_log,
     read_log,
     read_workload,
     replay,
@@ -276,6 +278,14 @@ def test_a_declared_policy_replaces_one_of_its_name() -> None:
     session.prompt()
     head = json.loads(replay(session.events, mine).trace[0])
     assert head["policies"]["primary"]["recency_weight"] == 1.0
+    assert [policy["name"] for policy in head["session"]["policies"]] == ["mine"]
+
+
+def test_an_enforced_log_under_another_policy_has_no_shadow() -> None:
+    session = Session(budget=180, shadow_policy="lru")
+    session.prompt()
+    assert set(json.loads(replay(session.events).trace[0])["policies"]) == {"primary", "shadow"}
+    assert set(json.loads(replay(session.events, CLAWVM).trace[0])["policies"]) == {"primary"}
 
 
 def test_rejected_events_are_counted() -> None:
@@ -352,6 +362,27 @@ def test_old_versions_are_migrated() -> None:
     line = b'{"seq":2,"kind":"recall","v":1,"body":{"query":"q","reason":"nothing there"}}'
     body = read_log([START, line])[1].body
     assert json.loads(next(iter(write_log([Event(1, body)]))))["v"] == 2
+    assert read_log([START, line.replace(b'"v":1,', b"")])[1].body == body  # none is the first
+
+
+def test_a_log_of_too_many_events_or_too_long_a_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(event_log, "MAX_EVENTS", 2)
+    line = b'{"seq":%d,"kind":"noted","body":{"what":"x"}}'
+    with pytest.raises(LogError, match="log: line 3: line: there are more than 2 events"):
+        read_log([START, line % 2, line % 3])
+    monkeypatch.setattr(event_log, "MAX_LINE", 50)
+    with pytest.raises(LogError, match="log: line 1: line: is longer than 50 bytes"):
+        read_log([START])
+
+
+def test_a_workload_whose_events_do_not_all_apply_is_no_result(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The reader should let nothing pass that the engine rejects; if it ever does, that is said."""
+    session = Session(budget=180)
+    session.dirty("nobody")
+    module = sys.modules["memory.core.replay"]  # memory.core.replay itself is the function
+    monkeypatch.setattr(module, "workload_events", lambda *_: session.events)
+    with pytest.raises(CoreError, match="the engine rejected an event"):
+        replay_workload(read_workload({"pages": [], "turns": []}), CLAWVM, 180)
 
 
 def test_the_log_of_a_workload_is_the_workload() -> None:

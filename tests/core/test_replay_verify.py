@@ -98,6 +98,7 @@ def edits() -> list[tuple[str, Callable[[dict[str, Any]], Any]]]:
     return [
         ("tokens_used", lambda r: r.update(tokens_used=1)),
         ("changes", lambda r: r["changes"].append(["plan", "absent", "dropped"])),
+        ("no move", lambda r: r["changes"].append(["nobody", "absent", "displaced"])),
         ("residency", lambda r: r.update(residency="0" * 64)),
         ("turn", lambda r: r.update(turn=7)),
         ("side", lambda r: r.update(side="shadow")),
@@ -133,6 +134,18 @@ def test_a_head_with_a_new_seal() -> None:
     assert error([sealed(head)]).turn == 0
     head["trace"] = "other"
     assert error([sealed(head), *LINES[1:]]).turn == 0
+
+
+def test_a_head_of_something_else() -> None:
+    assert error([sealed({"trace": "other", "session": {}})]).turn == 0
+
+
+def test_a_turn_added_at_the_end_that_follows_well() -> None:
+    """Its seal and chain hold, but the workload had fewer turns."""
+    record = json.loads(LINES[-1])
+    record |= {"turn": TURNS + 1, "prev": hashlib.sha256(LINES[-1]).hexdigest(), "changes": []}
+    record.pop("keyframe", None)
+    assert error([*LINES, sealed(record)]).turn == TURNS + 1
 
 
 def test_a_cut_log_is_not_known_by_itself() -> None:
