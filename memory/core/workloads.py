@@ -110,16 +110,13 @@ def read_workload(raw: bytes | str | dict[str, Any], source: str = "workload") -
         pages = _pages(values["pages"])
     except EventError as error:
         raise WorkloadError(source, None, error.where, error.why) from None
-    found = Workload(
+    return Workload(
         values.get("workload_id", ""),
         pages,
         _turns(values["turns"], pages, source),
         values.get("multi_session", False),
         values.get("grants", ("session", "project")),
     )
-    if _size(found) > MAX_EVENTS:
-        raise WorkloadError(source, None, "turns", f"become more than {MAX_EVENTS} events")
-    return found
 
 
 # --- reading: every check takes a JSON value and where it stands, and gives what to keep ---
@@ -267,7 +264,7 @@ def _turns(entries: Any, pages: tuple[PageEntry, ...], source: str) -> tuple[Tur
         raise WorkloadError(source, None, "turns", f"has more than {MAX_TURNS} entries")
     created = {entry.page.page_id: entry.created for entry in pages}
     updates: set[str] = set()
-    found, size = [], len(pages)
+    found, size = [], 2 + len(pages)  # the session's start and end
     for number, value in enumerate(entries):
         try:
             turn = Turn(**_known(value, _TURN, ()))
@@ -314,10 +311,6 @@ def _check_updates(turn: Turn, seen: set[str]) -> None:
 def _turn_size(turn: Turn) -> int:
     """Events of one turn; a call is two, and the prompt one."""
     return 1 + len(turn.tool_calls) + sum(len(getattr(turn, field.name)) for field in fields(Turn))
-
-
-def _size(workload: Workload) -> int:
-    return 2 + len(workload.pages) + sum(_turn_size(turn) for turn in workload.turns)
 
 
 def workload_events(workload: Workload, policy: Policy, budget: int) -> list[ev.Event]:

@@ -228,7 +228,11 @@ def test_the_limits(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "MAX_EVENTS", 1000)
     with pytest.raises(WorkloadError, match="turn 9: turns: become more than 1000 events"):
         read_workload({"pages": [page()], "turns": [{"demands": [A] * 99}] * 15})
-    read_workload({"pages": [page()], "turns": [{"demands": [A] * 99}] * 9})
+    just = [{"demands": [A] * 99}] * 9 + [{"demands": [A] * 96}]
+    workload = read_workload({"pages": [page()], "turns": just})
+    assert len(workload_events(workload, CLAWVM, 180)) == 1000
+    with pytest.raises(WorkloadError):
+        read_workload({"pages": [page()], "turns": [*just, {}]})
     monkeypatch.setattr(module, "MAX_PAGES", 2)
     assert refused([page(str(n)) for n in range(3)]).why == "has more than 2 entries"
     monkeypatch.setattr(module, "MAX_BYTES", 10)
