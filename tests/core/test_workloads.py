@@ -343,3 +343,12 @@ def test_anything_anywhere_is_read_or_refused(data: st.DataObject, junk: Any) ->
     state = new_state()
     for event in workload_events(workload, CLAWVM, 180):
         assert not any(told.kind == "rejected" for told in step(state, event))
+
+
+def test_a_provenance_of_a_kind_that_events_do_not_know() -> None:
+    """Any kind may stand in a workload; in the event it is an import, and nothing of it is lost."""
+    found = load([page(provenance={"kind": "web", "ref": "x"}), page("b")], {})
+    assert [(p.page.provenance.kind, p.page.provenance.ref) for p in found.pages] == [
+        ("import", "web:x"),
+        ("file", "a.md"),
+    ]
