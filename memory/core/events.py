@@ -289,8 +289,8 @@ class WriteJudged:
 
 @dataclass(frozen=True, slots=True)
 class WriteResolved:
-    """An operator's answer to a parked update, checked against the state as it is now. ``approve`` commits it;
-    a check that still fails is overruled, and the commit names it. ``merge`` commits ``value`` in its place,
+    """An operator's answer to a parked update, checked against the state as it is now. ``approve`` commits
+    it; a check that still fails is overruled, and the commit names it. ``merge`` commits ``value`` in its place,
     ``drop`` gives it up. No answer commits what is malformed or would lower a hard pin.
     """
 
@@ -402,8 +402,8 @@ class Noted:
 Body = (
     SessionStarted | SettingsChanged | PageCreated | PageUpdated | PageSuperseded | PageRetired | PageLinked
     | DirtyMarked | DemandDeclared | PromptRequested | PromptObserved | ModelAnswered | DemandObserved
-    | ToolCalled | ToolReturned | Recall | WriteStaged | WriteJudged | WriteResolved | Boundary | ProjectCommit
-    | OperatorPin | OperatorUnpin | OperatorDemote | OperatorRestore | OperatorUndo | Receipt
+    | ToolCalled | ToolReturned | Recall | WriteStaged | WriteJudged | WriteResolved | Boundary
+    | ProjectCommit | OperatorPin | OperatorUnpin | OperatorDemote | OperatorRestore | OperatorUndo | Receipt
     | SessionEnded | Noted
 )  # fmt: skip
 

@@ -22,8 +22,8 @@ page_in         from, to, tokens, exact, caused_by_drop, amends (true: replaces 
 fault           fault, class, exact, demanded, resident, rule, evidence, cause {seq, turn, what}, amends
 alert           call_id, signature, exact, caused_by_drop
 refresh         call_id, signature, why
-journal         update_id, phase: staged | judged | validated | committed | rejected | lost | resolved, reason,
-                field, op; validator (the check that spoke last, validated and judged) and detail (its words);
+journal         update_id, phase: staged | judged | validated | committed | rejected | lost | resolved,
+                reason, field, op; validator (the check that spoke last, validated and judged) and detail (its words);
                 overrides (what an operator's answer overruled, with the words of the check)
 boundary        boundary, trigger, tokens_before, tokens_after, staged, committed, rejected, lost: [page_id],
                 kept: [page_id], dropped: [page_id], summary_page

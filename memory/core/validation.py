@@ -56,7 +56,7 @@ def check_room(why: str) -> Verdict:
 
 
 def check_evidence(update: Update, table: PageTable) -> Verdict:
-    """Is the page that the update rests on known now? One that left the table is: its handle still resolves."""
+    """Is the page that the update rests on known now? One that left the table still resolves."""
     if update.evidence_ref in table.by_id:
         return PASSED
     why = f"no page {update.evidence_ref[:80]!r} is known"
