@@ -289,9 +289,10 @@ class WriteJudged:
 
 @dataclass(frozen=True, slots=True)
 class WriteResolved:
-    """An operator's answer to a parked update, checked against the state as it is now. ``approve`` commits
-    it; a check that still fails is overruled, and the commit names it. ``merge`` commits ``value`` in its place,
-    ``drop`` gives it up. No answer commits what is malformed or would lower a hard pin.
+    """An operator's answer to a parked update, checked against the state as it is now.
+
+    ``approve`` commits it; a check that still fails is overruled, and the commit names it. ``merge`` commits
+    ``value`` in its place, ``drop`` gives it up. No answer commits what is malformed or would lower a hard pin.
     """
 
     KIND: ClassVar[str] = "write_resolved"

@@ -23,7 +23,7 @@ fault           fault, class, exact, demanded, resident, rule, evidence, cause {
 alert           call_id, signature, exact, caused_by_drop
 refresh         call_id, signature, why
 journal         update_id, phase: staged | judged | validated | committed | rejected | lost | resolved,
-                reason, field, op; validator (the check that spoke last, validated and judged) and detail (its words);
+                reason, field, op; validator (the check that spoke last) and detail (its words);
                 overrides (what an operator's answer overruled, with the words of the check)
 boundary        boundary, trigger, tokens_before, tokens_after, staged, committed, rejected, lost: [page_id],
                 kept: [page_id], dropped: [page_id], summary_page
