@@ -292,7 +292,8 @@ class WriteResolved:
     """An operator's answer to a parked update, checked against the state as it is now.
 
     ``approve`` commits it; a check that still fails is overruled, and the commit names it. ``merge`` commits
-    ``value`` in its place, ``drop`` gives it up. No answer commits what is malformed or would lower a hard pin.
+    ``value`` in its place, ``drop`` gives it up. What is malformed or would lower a hard pin is never
+    committed.
     """
 
     KIND: ClassVar[str] = "write_resolved"
