@@ -24,10 +24,10 @@ _tokens = itemgetter(5)
 
 class _Block:
     """Steps side by side. ``losses``: gains below zero, so that they ascend; ``belows`` and ``ups``: the
-    fidelity a step is taken from and to; ``least``: the cheapest step's tokens; ``total``: those of all.
+    fidelity a step is taken from and to; ``least``: tokens, of which no step takes fewer.
     """
 
-    __slots__ = ("belows", "extras", "least", "losses", "orders", "total", "ups")
+    __slots__ = ("belows", "extras", "least", "losses", "orders", "ups")
 
     def __init__(
         self,
@@ -38,7 +38,7 @@ class _Block:
         extras: array[int],
     ) -> None:
         self.losses, self.orders, self.belows, self.ups, self.extras = losses, orders, belows, ups, extras
-        self.least, self.total = min(extras), sum(extras)
+        self.least = min(extras)
 
     def part(self, start: int, end: int) -> _Block:
         """A copy of some."""
@@ -130,7 +130,6 @@ class Steps:
         block.ups.insert(at, fidelity)
         block.extras.insert(at, extra)
         block.least = min(block.least, extra)
-        block.total += extra
         self._heads[number] = block.losses[0]
         size = len(block.orders)
         if size >= 2 * _BLOCK:
@@ -150,7 +149,6 @@ class Steps:
             del self._blocks[number], self._heads[number]
             return
         self._heads[number] = block.losses[0]
-        block.total -= extra
         if extra == block.least:
             block.least = min(block.extras)
 

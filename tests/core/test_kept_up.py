@@ -16,6 +16,7 @@ from memory.core.selector import differing
 from memory.core.state import BLOCK, SideState
 from memory.core.steps import Step, Steps
 from memory.core.types import PageStatus, PageType
+from tests.core.cast import Session
 from tests.core.strategies import streams
 
 Stream = list[tuple[str, dict[str, Any]]]
@@ -127,6 +128,24 @@ def test_prefix_and_moved_tokens(stream: Stream) -> None:
                 side.side
             ]
             assert totals.prefix_share == (prefix / resident if resident else 0.0)
+
+
+def test_a_new_text_ends_the_prefix_where_it_stands() -> None:
+    """Also at the same fidelity and of the same size; what did not change at all keeps all of it."""
+    session = Session(budget=1000)
+    for page_id in "abc":
+        session.add(page_id)
+    session.prompt()
+    side = session.state.primary
+    assert side is not None
+    assert side.prefix_tokens == 0
+    session.prompt()
+    assert side.prefix_tokens == 300
+    session.update("b", 100)
+    session.prompt()
+    assert (side.prefix_tokens, side.resident_tokens) == (100, 300)
+    assert side.totals.moved_tokens == 0
+    assert side.totals.prefix_share == 400 / 600
 
 
 @given(streams())
