@@ -21,6 +21,7 @@ MAX_STRING = 100_000
 MAX_RESOURCE = 8_192  # characters of one resource name
 MAX_MAP = 1_000  # entries of a map of counts
 MAX_DEPTH = 64  # of free JSON (settings, values, notes)
+MAX_BITS = 14_000  # of a whole number in free JSON: Python writes and reads 4,300 digits
 MAX_COUNT = 10**15  # of any count
 MAX_UTILITY = 1e12  # of base_utility and recompute_cost
 
@@ -181,8 +182,10 @@ def counts(value: Any, where: str) -> dict[str, int]:
 def json_value(value: Any, where: str, depth: int = 0) -> Any:
     """Any JSON value without infinities, nested at most ``MAX_DEPTH`` deep."""
     kind = type(value)
-    if value is None or kind is str or kind is bool or kind is int:
+    if value is None or kind is str or kind is bool:
         return value
+    if kind is int:
+        return value if value.bit_length() <= MAX_BITS else fail(where, "is a number of too many digits")
     if kind is float:
         return value if math.isfinite(value) else fail(where, "must be finite")
     if depth >= MAX_DEPTH:

@@ -13,6 +13,7 @@ from typing import Any, Final
 from memory.core.errors import EventError
 from memory.core.types import RecallReason
 
+MAX_VERSION: Final = 1_000_000  # that a kind can ever have
 Step = Callable[[dict[str, Any]], dict[str, Any]]
 
 
@@ -48,8 +49,8 @@ def migrate(kind: str, body: dict[str, Any], version: int) -> dict[str, Any]:
     Raises ``EventError`` for a version that is none, or one that this program is too old for.
     """
     now = event_version(kind)
-    if type(version) is not int or version < 1:
-        raise EventError("version", "must be a whole number from 1")
+    if type(version) is not int or not 1 <= version <= MAX_VERSION:
+        raise EventError("version", f"must be a whole number from 1 to {MAX_VERSION}")
     if version > now:
         raise EventError(
             "version", f"{kind} of version {version} is newer than {now}, the newest known here: upgrade"

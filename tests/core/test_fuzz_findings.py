@@ -11,6 +11,7 @@ from memory.core import (
     EventError,
     WorkloadError,
     decode_body,
+    encode_body,
     read_log,
     read_policy,
     read_workload,
@@ -51,6 +52,22 @@ def test_a_refusal_can_be_printed_and_stored_whatever_the_field_was_called(name:
     with pytest.raises(WorkloadError) as refused:
         read_workload({"pages": [{name: 1}], "turns": []})
     assert str(refused.value).isprintable()
+
+
+@pytest.mark.parametrize("digits", [4_000, 5_000])
+def test_a_version_of_very_many_digits_is_not_repeated_to_the_reader(digits: int) -> None:
+    with pytest.raises(EventError, match="1000000") as caught:
+        decode_body("session_ended", {}, 10**digits)
+    assert len(str(caught.value)) < 100
+
+
+@pytest.mark.parametrize("sign", [1, -1])
+def test_a_number_that_cannot_be_written_as_json_is_refused(sign: int) -> None:
+    with pytest.raises(EventError) as caught:
+        decode_body("noted", {"what": "x", "data": {"a": [sign * 10**5_000]}})
+    assert caught.value.where == "data"
+    body = decode_body("noted", {"what": "x", "data": {"a": sign * 10**4_000}})
+    assert decode_body("noted", encode_body(body)) == body
 
 
 @pytest.mark.parametrize("mode", ["observed", "enforced"])
