@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
 from memory.core.page_table import PageTable
@@ -67,11 +67,6 @@ def required_pages(
             if level > found.get(order, (0, reason))[0]:
                 found[order] = (level, reason)
     return [Required(o, *found[o]) for o in sorted(found, key=lambda order: _rank(pages[order], own))]
-
-
-def in_order(table: PageTable, asked: Iterable[Required]) -> list[Required]:
-    """By priority, as they are installed where not everything fits."""
-    return sorted(asked, key=lambda need: _rank(table.pages[need.order], False))
 
 
 def need_of(

@@ -12,9 +12,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
-from memory.core.needs import Need, Required, in_order, required_pages
+from memory.core.needs import Need, Required, required_pages
 from memory.core.page_table import PageTable
-from memory.core.pages import NEXT, PREV, Page
+from memory.core.pages import AT, NEXT, PREV, Page
 from memory.core.policies import Policy
 from memory.core.selector import Selection
 from memory.core.types import ChangeReason, Pin
@@ -104,12 +104,13 @@ class SteadySelector:
         low = budget * policy.low_water_percent // 100
         if choice.total > budget * policy.high_water_percent // 100:
             choice.press(self.above, low)
-        else:
-            roomy = choice.total <= budget * policy.refill_percent // 100
-            others = self.short if roomy and low - choice.total >= self.least else set()
-            least = choice.fill(others, low, roomy=roomy)
+        elif choice.total <= budget * policy.refill_percent // 100:
+            others = self.short if low - choice.total >= self.least else set()
+            least = choice.fill(others, low, roomy=True)
             if others and least is not None:
                 self.least = least
+        elif side.retext:
+            choice.fill(set(), low, roomy=False)
         return choice.selection()
 
 
@@ -132,7 +133,8 @@ class _Choice:
 
     def install(self, budget: int) -> None:
         """The floor does not fit: hard minima and rules due, then what is asked for, then other minima."""
-        pages, room = self.table.pages, budget
+        pages, hard, asked = self.table.pages, self.table.hard, self.asked
+        after, room = self.need.after_boundary, budget
         installed: dict[int, int] = {}
 
         def raise_to(order: int, form: int) -> None:
@@ -143,38 +145,36 @@ class _Choice:
                 room -= extra
                 installed[order] = form
 
-        due = required_pages(self.table, {}, auto_pins=True, after_boundary=self.need.after_boundary)
-        for order, _, _ in due:
-            raise_to(order, pages[order].served)
-        for order, level, _ in in_order(self.table, self.need.asked):
-            raise_to(order, pages[order].at(level))
+        declared = {order: (level, reason) for order, level, reason in self.need.asked}
+        required = required_pages(self.table, declared, auto_pins=True, after_boundary=after)
+        for order, _, _ in required:
+            if order in hard or (after and order in self.table.rules):
+                raise_to(order, pages[order].served)
+        for order, level, _ in required:
+            if order in asked:
+                raise_to(order, pages[order].at(level))
         rest = (order for order in self.table.live if order not in installed)
         for order in sorted(rest, key=lambda o: (-pages[o].recompute_cost, -pages[o].base_utility, o)):
             raise_to(order, pages[order].served)
         self.installed = installed
-        declared = {order: (level, reason) for order, level, reason in self.need.asked}
-        for order, level, _ in required_pages(
-            self.table, declared, auto_pins=True, after_boundary=self.need.after_boundary
-        ):
-            if installed.get(order, 0) < pages[order].at(level):
-                self.unmet.append(order)
+        self.unmet = [o for o, level, _ in required if installed.get(o, 0) < pages[o].at(level)]
 
     def look_at(self, orders: Iterable[int]) -> None:
         """What each of these pages wants, and what the prompt would take with it."""
-        table, side = self.table, self.side
+        side, live, pages = self.side, self.table.live, self.table.pages
+        fidelity, lately, wants, total = side.fidelity, side.asked, self.wants, self.total
         for order in orders:
-            if order not in table.live:
-                continue
-            page, stood = table.pages[order], side.fidelity[order]
-            stands = page.at(stood) if stood else 0
-            want, floor = stands, self.floor(page)
-            if not floor:
-                want = 0
-            elif order in side.asked and side.hot.get(order, 0.0) > self.policy.raise_above:
-                want = max(want, page.at(side.asked[order]))
-            want = max(want, floor)
-            self.wants[order] = want
-            self.total += page.tokens[want] - page.tokens[stands]
+            if order in live:
+                page, stood = pages[order], fidelity[order]
+                want = stands = AT[page.mask][stood] if stood else 0
+                floor = self.floor(page)
+                if order in lately and side.hot.get(order, 0.0) > self.policy.raise_above:
+                    want = max(want, AT[page.mask][lately[order]])
+                if want < floor or not floor:
+                    want = floor
+                wants[order] = want
+                total += page.tokens[want] - page.tokens[stands]
+        self.total = total
 
     def worth(self, page: Page) -> float:
         recency = self.side.hot.get(page.order, 0.0) + (1.0 if page.order in self.side.retext else 0.0)
