@@ -58,7 +58,7 @@ class SteadySelector:
 
     def settled(self, table: PageTable, side: SideState, selection: Selection) -> None:
         """The prompt stands: arrivals gain their recency, and the pages that moved find their places."""
-        for order in side.retext:
+        for order in sorted(side.retext):  # a set's own order is not the same after a reload
             if order in table.live:
                 side.hot[order] = side.hot.get(order, 0.0) + 1.0
         for order, _, _ in selection.moves:

@@ -11,12 +11,15 @@ from memory.core import (
     EventError,
     WorkloadError,
     decode_body,
+    dump_state,
     encode_body,
+    load_state,
     read_log,
     read_policy,
     read_workload,
     replay,
     replay_workload,
+    step,
     touched,
     workload_events,
     write_log,
@@ -81,6 +84,21 @@ def test_new_text_of_the_same_size_is_told_by_the_prompt_that_takes_it_up(mode: 
     assert [o.data["to"] for o in told if o.kind == "residency"] == ["full"]
     assert session.prompt()[-1].kind == "prompt"
     assert not [o for o in session.outcomes[-3:] if o.kind == "residency"]
+
+
+def test_a_steady_side_keeps_its_recencies_in_the_same_order_after_a_reload() -> None:
+    """A set of 8 and 0 gives back 8 first where it once was larger, and 0 first when it is made anew."""
+    session = Session(policy="clawvm", budget=1000)
+    for number in range(10):
+        session.add(f"p{number}")
+    session.prompt()
+    session.feed("settings_changed", policy="clawweb")
+    session.update("p8")
+    session.update("p0")
+    again = load_state(dump_state(session.state))
+    session.prompt()
+    step(again, session.events[-1])
+    assert dump_state(again) == dump_state(session.state)
 
 
 def small(**policy: Any) -> tuple[tuple[bytes, ...], tuple[bytes, ...]]:
