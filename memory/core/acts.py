@@ -21,8 +21,7 @@ from memory.core.events import (
 from memory.core.lifecycle import journal_note
 from memory.core.outcomes import Outcome
 from memory.core.pages import Page
-from memory.core.selector import UNLIMITED
-from memory.core.state import LABEL, Act, Changing, SideState, State, outcome
+from memory.core.state import LABEL, Act, Changing, SideState, State, outcome, whole_budget
 from memory.core.types import DEGRADATION_PATH, Fidelity, Mode, PageStatus, Pin, Side, reach
 
 ActBody = OperatorPin | OperatorUnpin | OperatorDemote | OperatorRestore
@@ -144,17 +143,6 @@ def _check_demote(body: OperatorDemote, page: Page) -> None:
         raise Refused(f"{page.page_id!r} has no smaller form at or below {cap.label}")
 
 
-def next_budget(state: State, side: SideState) -> int:
-    """Tokens that the next prompt of a selecting side has for pages, as far as known now."""
-    if side.side is Side.SHADOW and state.mode is not Mode.ENFORCED and state.window is not None:
-        return max(0, state.window - state.unseen_tokens - state.reserve)
-    if state.budget is not None:
-        return state.budget
-    if state.window is not None:
-        return max(0, state.window - state.reserve - state.fixed_tokens)
-    return UNLIMITED
-
-
 def _check_room(state: State, body: ActBody, pages: list[Page]) -> None:
     """Refuse what would not leave room for the minima of the pages pinned hard (a floor never broken)."""
     side = bound_side(state)
@@ -167,8 +155,8 @@ def _check_room(state: State, body: ActBody, pages: list[Page]) -> None:
             levels[page.order] = max(page.minimum, body.min_fidelity or 0)
         elif isinstance(body, OperatorRestore) and body.version is None:
             levels[page.order] = Fidelity.FULL
-    after, budget = _tokens(state, levels), next_budget(state, side)
-    if after > budget and after > before:
+    after, budget = _tokens(state, levels), whole_budget(state, side)
+    if budget is not None and after > budget and after > before:
         raise Refused(
             f"it would break the floor: pins would take {after} of {budget} tokens, {after - budget} too many"
         )

@@ -5,12 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from memory.core import engine
-from memory.core.acts import bound_side, next_budget
+from memory.core.acts import bound_side
 from memory.core.events import Event
 from memory.core.prompts import need_now, select_now
-from memory.core.selector import UNLIMITED
 from memory.core.snapshot import clone
-from memory.core.state import SideState, State
+from memory.core.state import SideState, State, whole_budget
 from memory.core.trace import close_turn
 from memory.core.types import Fidelity
 
@@ -38,20 +37,18 @@ def dry_run(state: State, event: Event) -> DryRun:
     side = bound_side(trial)
     if side is not None:
         side.take_policy(trial.table)
-    budget = None if side is None else next_budget(trial, side)
+    budget = None if side is None else whole_budget(trial, side)
     before = None if side is None else select_now(trial, side, budget)
     told = engine.step(trial, event)
     why = next((str(o.data["why"]) for o in told if o.kind == "rejected"), "")
     why = why or next(
         (str(o.data["reason"]) for o in told if o.kind == "act" and o.data["state"] == "refused"), ""
     )
-    shown = None if budget == UNLIMITED else budget
-    if side is None or before is None or budget is None:
+    if side is None or before is None:
         return DryRun(not why, why or "the session has no side that an act could move", 0, 0, None)
     if why:
-        return DryRun(
-            False, why, before.tokens_used, before.tokens_used, shown, [], *_needs(trial, side, budget)
-        )
+        used = before.tokens_used
+        return DryRun(False, why, used, used, budget, [], *_needs(trial, side, budget))
     after = select_now(trial, side, budget)
     old, new = ({order: at for order, at, _ in choice.moves} for choice in (before, after))
     changes = []
@@ -60,12 +57,11 @@ def dry_run(state: State, event: Event) -> DryRun:
         was, now = old.get(order, stands), new.get(order, stands)
         if was != now:
             changes.append((trial.table.pages[order].page_id, Fidelity(was), Fidelity(now)))
-    return DryRun(
-        True, "", before.tokens_used, after.tokens_used, shown, changes, *_needs(trial, side, budget)
-    )
+    needs = _needs(trial, side, budget)
+    return DryRun(True, "", before.tokens_used, after.tokens_used, budget, changes, *needs)
 
 
-def _needs(state: State, side: SideState, budget: int) -> tuple[int, int]:
+def _needs(state: State, side: SideState, budget: int | None) -> tuple[int, int]:
     """Floor, and by how much the required set outgrows the budget."""
     need = need_now(state, side)
-    return need.floor, max(0, need.tokens - budget)
+    return need.floor, 0 if budget is None else max(0, need.tokens - budget)

@@ -11,7 +11,7 @@ from memory.core.lifecycle import settle_losses
 from memory.core.needs import Need, need_of, required_pages
 from memory.core.outcomes import Outcome
 from memory.core.selector import UNLIMITED, Selection
-from memory.core.state import LABEL, Move, SideState, State, new_log, settle
+from memory.core.state import LABEL, Move, SideState, State, new_log, settle, whole_budget
 from memory.core.trace import close_turn
 from memory.core.types import ChangeReason, Fidelity, Mode, PageStatus, Side
 
@@ -98,19 +98,6 @@ def _prefix(state: State, side: SideState) -> int:
     if not first:
         return 0
     return side.resident_tokens if first == len(side.fidelity) else side.tokens_before(first)
-
-
-def whole_budget(state: State, side: SideState) -> int | None:
-    """Tokens that pages have in this prompt; ``None`` where neither budget nor window is known."""
-    if side.side is Side.SHADOW and state.shadow_budget is not None:
-        return state.shadow_budget
-    if state.primary is not None and not state.primary.policy.selects:
-        if state.window is not None and (side.side is Side.SHADOW or state.budget is None):
-            return max(0, state.window - state.unseen_tokens - state.reserve)
-        return state.budget
-    if state.budget is not None:
-        return state.budget
-    return None if state.window is None else max(0, state.window - state.reserve - state.fixed_tokens)
 
 
 def select_now(state: State, side: SideState, budget: int | None, need: Need | None = None) -> Selection:

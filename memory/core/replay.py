@@ -13,12 +13,11 @@ from memory.core.errors import CoreError
 from memory.core.oracle import LookAhead, tell_future
 from memory.core.outcomes import Outcome
 from memory.core.policies import POLICIES, Policy
-from memory.core.prompts import whole_budget
-from memory.core.state import SideState, State
+from memory.core.state import SideState, State, whole_budget
 from memory.core.trace import close_turn
 from memory.core.types import Mode, Side
 from memory.core.validation import Validator
-from memory.core.workloads import HARNESS, Workload, workload_events
+from memory.core.workloads import Workload, workload_events
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,6 +152,3 @@ def _sorted(counts: dict[str, int]) -> dict[str, int]:
 def metrics_bytes(metrics: dict[str, Any]) -> bytes:
     """One JSON object as its file holds it: canonical, and a newline."""
     return codec.canonical(metrics) + b"\n"
-
-
-__all__ = ["HARNESS", "Replay", "metrics_bytes", "replay", "replay_workload"]

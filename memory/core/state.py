@@ -322,6 +322,19 @@ class State:
         return self.table.by_id.get(page_id)
 
 
+def whole_budget(state: State, side: SideState) -> int | None:
+    """Tokens that pages have in a prompt now; ``None`` where neither budget nor window is known."""
+    if side.side is Side.SHADOW and state.shadow_budget is not None:
+        return state.shadow_budget
+    if state.primary is not None and not state.primary.policy.selects:
+        if state.window is not None and (side.side is Side.SHADOW or state.budget is None):
+            return max(0, state.window - state.unseen_tokens - state.reserve)
+        return state.budget
+    if state.budget is not None:
+        return state.budget
+    return None if state.window is None else max(0, state.window - state.reserve - state.fixed_tokens)
+
+
 def new_selector(policy: Policy, table: PageTable, side: SideState) -> Selector:
     """The selector that a policy asks for, made from the table and the side as they stand."""
     if policy.steady:

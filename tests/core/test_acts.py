@@ -301,6 +301,17 @@ def test_dry_run_tells_the_cost_and_changes_nothing() -> None:
     assert (session.fidelity("a"), session.fidelity("b")) == ("full", "pointer")  # as it was foretold
 
 
+def test_dry_run_of_a_shadow_has_the_shadows_own_budget() -> None:
+    session = Session("observed", window=3000, shadow_policy="clawweb", shadow_budget=150)
+    session.add("a", tokens={"pointer": 10, "full": 100})
+    session.add("b", tokens={"pointer": 10, "full": 100})
+    session.prompt(recorded_tokens=200)
+    body = decode_body("operator_pin", {"page_ids": ["a", "b"], "pin": "hard", "min_fidelity": "full"})
+    tried = dry_run(session.state, Event(session.state.seq + 1, body, "operator:ann"))
+    assert (tried.budget, tried.allowed) == (150, False)
+    assert "pins would take 200 of 150 tokens" in tried.why
+
+
 def test_dry_run_tells_why_not() -> None:
     session = session_of_three(110)
     event = Event(
