@@ -51,9 +51,11 @@ def need_now(state: State, side: SideState) -> Need:
     after = side.after_boundary is not None
     demands = side.demands()
     if side.side is Side.SHADOW and state.mode is not Mode.ENFORCED:
-        # what arrived in a recorded prompt was sent whole: the shadow's must hold it too (docs/model.md)
-        arrived = (int(Fidelity.FULL), ChangeReason.ARRIVED.value, "")
-        demands = {**dict.fromkeys(sorted(side.retext), arrived), **demands}
+        # what arrived in a recorded prompt was sent whole, whatever else asks for less of it: the shadow's
+        # must hold it too (docs/model.md)
+        whole = int(Fidelity.FULL)
+        arrived = [order for order in sorted(side.retext) if demands.get(order, (0,))[0] < whole]
+        demands = {**demands, **dict.fromkeys(arrived, (whole, ChangeReason.ARRIVED.value, ""))}
     return need_of(state.table, demands, after_boundary=after, own=side.own)
 
 

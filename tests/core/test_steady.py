@@ -193,6 +193,19 @@ def test_a_shadow_holds_what_the_record_shows_arriving() -> None:
     assert not of(told, "hit", "shadow")
 
 
+def test_what_arrived_stays_required_whole_where_less_is_declared() -> None:
+    """A demand for its pointer takes nothing from what the record shows."""
+    session = Session("observed", window=300, shadow_policy="clawweb")
+    session.prompt(recorded_tokens=0)
+    session.add("new", tokens={"pointer": 10, "full": 250})
+    session.declare("new", "pointer")
+    told = session.prompt(recorded_tokens=250)
+    (prompt,) = of(told, "prompt", "shadow")
+    assert (prompt.data["required_tokens"], prompt.data["floor_tokens"]) == (250, 250)
+    (met,) = of(told, "hit", "shadow")
+    assert (met.data["fidelity"], met.data["demanded"]) == ("full", "pointer")
+
+
 def test_switching_to_it_and_back_goes_on_from_what_stands() -> None:
     """The prompt before counts, whoever chose it."""
     session = Session(policy="clawvm", budget=500)
