@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
 from memory.core.page_table import PageTable
-from memory.core.pages import AT, Page
+from memory.core.pages import AT, Page, full_mask
 from memory.core.types import ChangeReason, PageStatus, PageType, Pin
 
 _REASONS: Final[dict[str, ChangeReason]] = {reason.value: reason for reason in ChangeReason}
@@ -91,7 +91,7 @@ def need_of(
             if level < minimum:
                 level = int(minimum)
             row = page.tokens
-            whole = row[AT[page.mask][level]]
+            whole = row[AT[full_mask(row) if own else page.mask][level]]
             extra = whole - row[served]
             floor += extra
             counted = order in hard or (after_boundary and order in table.rules)

@@ -290,6 +290,21 @@ def test_operators_move_only_the_shadow() -> None:
     assert view.pin == "hard"
 
 
+def test_an_operators_cap_takes_nothing_from_what_the_recorded_side_needs() -> None:
+    session = Session("observed", window=300, shadow_policy="lru")
+    session.add("a", tokens={"pointer": 10, "full": 250})
+    session.prompt()
+    session.feed("operator_demote", "operator:ann", page_ids=["a"], cap="pointer")
+    session.declare("a")
+    told = session.prompt()
+    needed = {
+        side: (prompt.data["required_tokens"], prompt.data["floor_tokens"])
+        for side in ("primary", "shadow")
+        for prompt in of(told, "prompt", side)
+    }
+    assert needed == {"primary": (250, 250), "shadow": (10, 10)}
+
+
 def test_dirty_page_not_at_full_after_a_compaction_is_lost() -> None:
     session = watched()
     session.update("a")  # not durable
