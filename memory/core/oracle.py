@@ -56,9 +56,11 @@ class LookAhead:
 
 
 def tell_future(state: State, ahead: LookAhead, seq: int) -> None:
-    """Before event ``seq`` is applied: every side whose policy weighs the future gets it, by table order."""
+    """Before event ``seq``, a prompt, is applied: every side whose policy weighs the future then gets it, by
+    table order.
+    """
     for side in state.sides():
-        if side.policy.future_weight:
+        if (side.next_policy or side.policy).future_weight:
             side.future = _by_order(state, ahead.at(seq))
 
 

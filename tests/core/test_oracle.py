@@ -99,6 +99,18 @@ def test_it_is_the_shadow_of_an_observed_log() -> None:
     assert (found.metrics["side"], found.metrics["total_faults"]) == ("shadow", 0)
 
 
+def test_it_knows_from_its_first_prompt_on() -> None:
+    """Where a log changes to it, the very next prompt is chosen with what comes."""
+    session = Session(budget=110, policy="clawvm")
+    for page_id in ("a", "b"):
+        session.add(page_id, tokens={"pointer": 5, "full": 100})
+    session.prompt()
+    session.feed("settings_changed", policy="oracle")
+    session.prompt()
+    session.demand("a")
+    assert replay(session.events).metrics["page_ins"] == 0
+
+
 def test_it_is_refused_live() -> None:
     """Nobody knows what comes: not as policy, as shadow, by a change, nor by a policy of one's own."""
     assert "replay only" in Session(policy="oracle").refused()
