@@ -18,7 +18,7 @@ from memory.core.faults import judge_observed, not_judged, unmet, was_dropped
 from memory.core.handling import known_page, known_policy, need_turn, primary_side, tell
 from memory.core.lifecycle import apply_boundary
 from memory.core.outcomes import Outcome
-from memory.core.policies import Policy
+from memory.core.policies import Policy, find_policy
 from memory.core.state import SideState, State
 from memory.core.trace import ENGINE_VERSION, close_turn, make_head
 from memory.core.types import (
@@ -98,6 +98,9 @@ def _session_started(state: State, body: ev.SessionStarted, actor: str) -> list[
         ]
     recorded = body.mode is not Mode.ENFORCED
     watched = "observed_resolving" if body.settings.get("harness_resolves") is True else "observed"
+    for one in body.policies:
+        if find_policy(one.name) is not None:
+            raise Refused(f"policy {one.name!r} is built in: one that is declared needs a name of its own")
     declared = Declarations.of(body)
     policy = known_policy(
         declared, watched if recorded else body.policy, replaying=state.replaying

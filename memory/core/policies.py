@@ -100,5 +100,5 @@ POLICIES: Final[dict[str, Policy]] = {
 
 
 def find_policy(name: str) -> Policy | None:
-    """The policy of that name, ``None`` if there is none (``clawweb`` is not built yet)."""
+    """The built-in policy of that name, ``None`` if there is none."""
     return POLICIES.get(name)

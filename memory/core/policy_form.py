@@ -14,15 +14,14 @@ from memory.core.policies import POLICIES, Policy
 
 MAX_POLICIES: Final = 32  # declared in one session
 MAX_NAME: Final = 80  # characters of a policy's name
-#: Names that stand for something else where a policy is named.
-_RESERVED: Final = frozenset(("all", "clawweb", "observed"))
+_ALL: Final = "all"  # stands for every policy where policies are named
 
 
 def _name(value: Any, where: str) -> str:
     name = forms.identifier(value, where)
     if len(name) > MAX_NAME:
         forms.fail(where, f"is longer than {MAX_NAME} characters")
-    if name in POLICIES or name in _RESERVED:
+    if name in POLICIES or name == _ALL:
         forms.fail(where, f"{name!r} is the name of a built-in policy")
     return name
 

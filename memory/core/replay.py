@@ -1,4 +1,4 @@
-"""Replay: one log in, one trace and its metrics out; and the check that a trace is as it was written."""
+"""Replay: one log in, one trace and its metrics out."""
 
 from __future__ import annotations
 
@@ -92,6 +92,8 @@ def _asked(log: list[ev.Event], policy: Policy | None, budget: int | None) -> li
         others = tuple(other for other in started.policies if other.name != policy.name)
         changes["policies"] = others if POLICIES.get(policy.name) == policy else (*others, policy)
     if budget is not None:
+        if policy is None and not enforced and started.shadow_policy is None:
+            raise CoreError("the session was only read and has no shadow: a budget needs a policy to run")
         changes["budget" if enforced else "shadow_budget"] = budget
     if enforced:
         changes["shadow_policy"] = None

@@ -6,6 +6,7 @@ import hashlib
 import json
 import os
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -268,6 +269,21 @@ def test_an_observed_log_gets_the_asked_policy_as_its_shadow(policy: Policy) -> 
 def test_an_observed_log_without_budget_has_what_the_session_left() -> None:
     found = replay(day().events, CLAWVM)
     assert records(found)[-1]["page_budget"] == 500 - 20 - (150 - 90)
+
+
+def test_a_budget_alone_needs_a_side_that_can_be_chosen_anew() -> None:
+    session = Session("observed", window=500)
+    session.prompt()
+    with pytest.raises(CoreError, match="has no shadow: a budget needs a policy"):
+        replay(session.events, budget=60)
+    assert replay(session.events, CLAWVM, 60).metrics["budget"] == 60
+
+
+def test_a_built_in_name_is_never_another_policy() -> None:
+    """It would be the built-in one that runs, without a word."""
+    workload = read_workload((GOLDEN / "gates.json").read_bytes())
+    with pytest.raises(CoreError, match="policy 'clawvm' is built in"):
+        replay_workload(workload, replace(CLAWVM, upgrades=False), 180)
 
 
 def test_a_declared_policy_replaces_one_of_its_name() -> None:
