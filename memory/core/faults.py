@@ -246,7 +246,7 @@ def judge_observed(
 
 def _verdict(side: SideState, page: Page, level: int) -> str:
     at = side.fidelity[page.order]
-    if at >= level or at and at >= (SERVES[page.mask][level] or level):
+    if at >= level or (at and at >= (SERVES[page.mask][level] or level)):
         return "hit"
     return "page_in" if resolves(side, page, at) else "fault"
 
