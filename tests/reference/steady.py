@@ -26,11 +26,14 @@ def select(
     after_loss: bool,
     previous: dict[str, int],
     demanded_before: dict[str, int],
+    arrivals: set[str] | None = None,
 ) -> Selection:
-    """`previous`: fidelities in the previous prompt, of the pages that were in the table then; the others are
-    arrivals (whose recency has gained its 1 already). `demanded_before`: page id to the highest level
-    demanded in the turn before.
+    """`previous`: fidelities in the previous prompt, of the pages that were in the table then. `arrivals`: those
+    whose recency has gained its 1 already; in a workload, which gives no page new text, they are the others.
+    `demanded_before`: page id to the highest level demanded in the turn before.
     """
+    if arrivals is None:
+        arrivals = {page.page_id for page in pages if page.page_id not in previous}
     high = budget * policy.high_water_percent // 100
     low = budget * policy.low_water_percent // 100
     refill = budget * policy.refill_percent // 100
@@ -44,7 +47,7 @@ def select(
         press(pages, policy, floor, wants, low)
     else:
         much_room = tokens_of(pages, wants) <= refill
-        raised = [page for page in pages if much_room or page.page_id not in previous]
+        raised = [page for page in pages if much_room or page.page_id in arrivals]
         fill(pages, raised, policy, floor, wants, low)
 
     reason = {

@@ -1,0 +1,493 @@
+"""`run_log(events)`: a session of the ClawVM model from its event log, one event after the other, slow and plain.
+
+Written from the texts (specification, docs/events.md, docs/model.md, docs/glossary.md), without memory/core.
+What those leave open is marked `Reading:`. An event that cannot be applied changes nothing and is counted.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field, replace
+
+from . import log_acts, policies
+from .log_journal import LogJournal
+from .log_pages import LogPage, page_of, tokens_of, touches
+from .log_sides import FULL, PLENTY, Asked, Demand, Side, Turn, choose
+from .policies import Policy
+from .workloads import ABSENT, POINTER, rank
+
+
+class Refused(Exception):
+    """The event cannot be applied."""
+
+
+@dataclass
+class Session:
+    """What the log says so far."""
+
+    mode: str = ""
+    budget: int | None = None
+    shadow_budget: int | None = None
+    window: int | None = None
+    reserve: int = 0
+    grants: list[str] = field(default_factory=lambda: ["session", "project"])
+    declared_policies: dict[str, Policy] = field(default_factory=dict)
+    pages: dict[str, LogPage] = field(default_factory=dict)
+    sides: list[Side] = field(default_factory=list)
+    asked: dict[str, int] = field(default_factory=dict)  # declared for the next prompt
+    arrivals: set[str] = field(default_factory=set)
+    coming: set[str] = field(default_factory=set)  # arrivals that no boundary dropped before they were sent
+    after_loss: bool = False
+    unseen: int = 0
+    signatures: set[str] = field(default_factory=set)
+    results: dict[str, str] = field(default_factory=dict)  # signature to its latest known result page
+    calls: dict[str, str] = field(default_factory=dict)  # call id to signature
+    duplicates: set[tuple[str, str]] = field(default_factory=set)  # side and page of this turn
+    journal: LogJournal = field(default_factory=LogJournal)
+    acts: dict[int, log_acts.Act] = field(default_factory=dict)
+    requests: set[str] = field(default_factory=set)
+    missed: dict[str, list[str]] = field(default_factory=dict)
+    boundaries: list[str] = field(default_factory=list)
+    rejected: list[int] = field(default_factory=list)
+    ended: bool = False
+
+    def side(self, name: str) -> Side | None:
+        return next((side for side in self.sides if side.name == name), None)
+
+    def live(self) -> list[LogPage]:
+        return [page for page in self.pages.values() if not page.gone]
+
+    def page(self, page_id: str) -> LogPage:
+        if page_id not in self.pages:
+            raise Refused(f"no page {page_id}")
+        return self.pages[page_id]
+
+    def policy(self, name: str) -> Policy:
+        if name in self.declared_policies:
+            return self.declared_policies[name]
+        if name not in policies.TABLE:
+            raise Refused(f"no policy {name}")
+        return policies.TABLE[name]
+
+
+def run_log(events: list[dict]) -> Session:
+    """`events`: dicts of seq, kind, actor and body. The turns stand in the session's sides."""
+    session = Session()
+    for event in events:
+        try:
+            apply(session, event)
+        except Refused:
+            session.rejected.append(event["seq"])
+    for side in session.sides:
+        side.close()
+    return session
+
+
+def apply(session: Session, event: dict) -> None:
+    handle = HANDLERS.get(event["kind"])
+    if handle is not None:
+        if not session.sides and event["kind"] != "session_started":
+            raise Refused("not started")
+        handle(session, event["body"], event)
+
+
+# --- the session
+
+
+def started(session: Session, body: dict, event: dict) -> None:
+    if session.sides:
+        return  # "a second one (resume) changes nothing"
+    for raw in body.get("policies", []):
+        session.declared_policies[raw["name"]] = policies.find(raw)
+    session.mode = body["mode"]
+    settings = body.get("settings", {})
+    session.budget, session.window = body.get("budget"), body.get("window")
+    session.shadow_budget, session.reserve = body.get("shadow_budget"), body.get("reserve", 0)
+    session.grants = settings.get("grants", ["session", "project"])
+    session.journal.rules = body.get("write_rules", [])
+    session.journal.required = list(body.get("validators", []))
+    name = body.get("policy", "clawvm")
+    if session.mode == "observed" or name == "observed":
+        primary = Side("primary", Policy("observed"), observed=True)
+        primary.resolves = settings.get("harness_resolves", False)
+    else:
+        chosen = session.policy(name)
+        primary = Side("primary", chosen, resolves=chosen.resolves)
+    session.sides = [primary]
+    shadow = body.get("shadow_policy")
+    if shadow is not None:
+        chosen = session.policy(shadow)
+        session.sides.append(Side("shadow", chosen, resolves=chosen.resolves))
+
+
+def settings_changed(session: Session, body: dict, event: dict) -> None:
+    if body.get("policy") is not None:
+        chosen = session.policy(body["policy"])
+        for side in session.sides:
+            if not side.observed:
+                side.policy, side.resolves = chosen, chosen.resolves
+    for name in ("budget", "reserve", "window"):
+        if body.get(name) is not None:
+            setattr(session, name, body[name])
+
+
+def ended(session: Session, body: dict, event: dict) -> None:
+    session.ended = True
+    for side in session.sides:
+        side.close()
+
+
+# --- pages
+
+
+def page_created(session: Session, body: dict, event: dict) -> None:
+    raw = body["page"]
+    if raw["page_id"] in session.pages:
+        raise Refused("the id is taken")
+    session.pages[raw["page_id"]] = page_of(raw, len(session.pages))
+    arrive(session, raw["page_id"])
+
+
+def page_updated(session: Session, body: dict, event: dict) -> None:
+    page = session.page(body["page_id"])
+    new_text(session, page, body["representations"])
+    page.gone = ""
+    if not body.get("durable", False):
+        page.dirty = True
+
+
+def new_text(session: Session, page: LogPage, representations: dict) -> None:
+    leave_copy(session, page)
+    page.tokens = tokens_of(representations)
+    arrive(session, page.page_id)
+
+
+def arrive(session: Session, page_id: str) -> None:
+    session.arrivals.add(page_id)
+    session.coming.add(page_id)
+
+
+def leave_copy(session: Session, page: LogPage) -> None:
+    """In an observed prompt the copy that stood there stays, as a stale one."""
+    for side in session.sides:
+        if side.observed and side.held.get(page.page_id, ABSENT) > ABSENT:
+            copy = page.cost(side.held.pop(page.page_id))
+            side.stale[page.page_id] = side.stale.get(page.page_id, 0) + copy
+
+
+def page_superseded(session: Session, body: dict, event: dict) -> None:
+    leave(session, session.page(body["page_id"]), "superseded")
+
+
+def page_retired(session: Session, body: dict, event: dict) -> None:
+    leave(session, session.page(body["page_id"]), "retired")
+
+
+def leave(session: Session, page: LogPage, how: str) -> None:
+    if page.gone:
+        if how == "superseded" or page.gone == how:
+            raise Refused("it is gone")
+    if how == "superseded":
+        leave_copy(session, page)
+        page.dirty = False
+    for side in session.sides:
+        side.held.pop(page.page_id, None)
+    page.gone = how
+    session.arrivals.discard(page.page_id)
+    session.coming.discard(page.page_id)
+
+
+def dirty_marked(session: Session, body: dict, event: dict) -> None:
+    page = session.page(body["page_id"])
+    if page.gone:
+        raise Refused("it is gone")
+    page.dirty = True
+
+
+# --- prompts
+
+
+def demand_declared(session: Session, body: dict, event: dict) -> None:
+    page = session.page(body["page_id"])
+    if page.gone:
+        raise Refused("it is gone")
+    level = max(rank(body["fidelity"]), page.minimum)
+    session.asked[page.page_id] = max(level, session.asked.get(page.page_id, ABSENT))
+
+
+def prompt_requested(session: Session, body: dict, event: dict) -> None:
+    if session.mode != "enforced":
+        raise Refused("not ours")
+    if body["request_id"] in session.requests:
+        return  # "the same request id gets the same bytes"
+    session.requests.add(body["request_id"])
+    prompt(session, body.get("fixed_tokens", 0), None)
+
+
+def prompt_observed(session: Session, body: dict, event: dict) -> None:
+    if session.mode == "enforced":
+        raise Refused("not observed")
+    if body["request_id"] in session.requests:
+        return
+    session.requests.add(body["request_id"])
+    prompt(session, 0, body.get("recorded_tokens"))
+
+
+def prompt(session: Session, fixed: int, recorded: int | None) -> None:
+    """Turn N begins: on each side the turn before is closed, the prompt chosen or read, and judged."""
+    for side in session.sides:
+        side.close()
+    live = session.live()
+    for side in session.sides:
+        turn_of(session, side, live, fixed, recorded)
+    for side in session.sides:
+        judge_prompt(session, side, live)
+    for page in live:
+        page.restore = False
+    session.asked, session.after_loss = {}, False
+    session.arrivals, session.coming = set(), set()
+    session.duplicates, session.boundaries, session.missed = set(), [], {}
+
+
+def turn_of(session: Session, side: Side, live: list[LogPage], fixed: int, recorded: int | None) -> None:
+    before, prefix_before = side.standing, side.turns
+    asked = Asked()
+    for page_id, level in session.asked.items():
+        if not session.pages[page_id].gone:
+            asked.add(session.pages[page_id], level, "demanded")
+    for page in live:
+        if page.restore and not side.observed:
+            asked.add(page, FULL, "restored")
+    if side.observed:
+        standing, used, budget, whole = as_recorded(session, side, live, recorded)
+        reason = {page_id: "recorded" for page_id in standing}
+        unmet: list[str] = []
+        needed = {page_id: level for page_id, level in asked.levels.items()}
+        for page in live:
+            if page.pin == "hard" or (session.after_loss and page.must_survive()):
+                needed[page.page_id] = max(page.minimum, needed.get(page.page_id, ABSENT))
+        required = sum(session.pages[page_id].cost(level) for page_id, level in needed.items())
+        floor = sum(page.cost(max(page.minimum, needed.get(page.page_id, ABSENT))) for page in live)
+    else:
+        if side.name == "shadow":
+            for page in live:
+                if page.page_id in session.arrivals:
+                    asked.add(page, FULL, "arrived")
+        whole = budget = page_budget(session, side, fixed)
+        chosen, required, floor = choose(side, live, budget, asked, session.after_loss, session.arrivals, {})
+        standing, reason, unmet = chosen.fidelity, chosen.reason, chosen.unmet
+        used = sum(page.cost(standing[page.page_id]) for page in live)
+    resident = sum(page.cost(standing[page.page_id]) for page in live)
+    changes = changes_of(session, side, standing, reason, unmet)
+    prefix = None
+    if prefix_before:
+        prefix = prefix_tokens(session, side, before, standing)
+    side.standing = standing
+    side.turn = Turn(
+        len(side.turns) + 1, side.policy.name, whole, budget, standing, used, resident, required, floor, unmet, changes, prefix or 0
+    )
+
+
+def as_recorded(
+    session: Session, side: Side, live: list[LogPage], recorded: int | None
+) -> tuple[dict[str, int], int, int | None, int | None]:
+    """What arrived stands in full, what a record dropped is gone."""
+    for page in live:
+        if page.page_id in session.coming:
+            side.held[page.page_id] = FULL
+    standing = {page.page_id: side.held.get(page.page_id, ABSENT) for page in live}
+    ours = sum(page.cost(standing[page.page_id]) for page in live) + sum(side.stale.values())
+    if recorded is not None:
+        session.unseen = max(0, recorded - ours)
+    left = None
+    if session.window is not None:
+        left = max(0, session.window - session.unseen - session.reserve)
+    whole = session.budget if session.budget is not None else session.window
+    budget = session.budget if session.budget is not None else left
+    return standing, ours if recorded is None else recorded, budget, whole
+
+
+def page_budget(session: Session, side: Side, fixed: int) -> int | None:
+    """Reading: what the window leaves and a set budget both bind; a shadow's own budget stands alone."""
+    if side.name == "shadow" and session.shadow_budget is not None:
+        return session.shadow_budget
+    left = None
+    if session.window is not None:
+        left = max(0, session.window - session.unseen - session.reserve - fixed)
+    if session.budget is None:
+        return left
+    return session.budget if left is None else min(session.budget, left)
+
+
+def changes_of(
+    session: Session, side: Side, standing: dict[str, int], reason: dict[str, str], unmet: list[str]
+) -> list[tuple[str, int, str]]:
+    """In table order, those that left the table among them."""
+    out = []
+    for page_id, page in session.pages.items():
+        before, now = side.standing.get(page_id, ABSENT), standing.get(page_id, ABSENT)
+        if now == before:
+            continue
+        if page.gone:
+            why = "left"
+        elif side.observed:
+            why = "recorded" if now > before else "dropped"
+        elif now > before:
+            why = reason[page_id]
+        else:
+            why = "unmet" if page_id in unmet else "displaced"
+        out.append((page_id, now, why))
+    return out
+
+
+def prefix_tokens(session: Session, side: Side, before: dict[str, int], standing: dict[str, int]) -> int:
+    """Tokens before the first page, in table order, whose presence, fidelity or text differs."""
+    total = 0
+    for page_id, page in session.pages.items():
+        now = standing.get(page_id, ABSENT)
+        if before.get(page_id, ABSENT) != now or (now and page_id in session.arrivals):
+            break
+        total += page.cost(now)
+    return total
+
+
+def judge_prompt(session: Session, side: Side, live: list[LogPage]) -> None:
+    turn = side.turn
+    assert turn is not None
+    for page_id in session.missed.get(side.name, []):
+        turn.faults.append(("flush_miss", page_id, "policy", True))
+    for page in live:
+        if page.pin == "hard" and side.standing[page.page_id] < page.minimum:
+            turn.faults.append(("pinned_invariant_miss", page.page_id, side.by_required(), True))
+    for page in live:
+        if session.after_loss and page.must_survive() and side.standing[page.page_id] < page.minimum:
+            turn.faults.append(("post_compaction_bootstrap", page.page_id, side.by_required(), True))
+    for page_id, level in session.asked.items():
+        page = session.pages[page_id]
+        if not page.gone:
+            side.demands.append(Demand(page, level, True, declared=True, cost=page.cost(level)))
+
+
+# --- what the answer shows
+
+
+def demand_observed(session: Session, body: dict, event: dict) -> None:
+    page = session.page(body["page_id"])
+    if session.sides[0].turn is None:
+        raise Refused("no prompt")
+    if page.page_id in session.arrivals:
+        return  # "One for a page that got new text within the turn is told and not judged."
+    if page.gone and page.page_id not in session.sides[0].standing:
+        return
+    level = max(rank(body["fidelity"]), page.minimum)
+    exact = body.get("exact", True)
+    repeat = body.get("call_repeat", False)
+    dropped = session.sides[0].observed and session.sides[0].outcome(page, level) == "refetch"
+    for side in session.sides:
+        caused = side.name == "shadow" and dropped and side.outcome(page, level) != "refetch"
+        if repeat and not side.there(page) and side.outcome(page, level) == "refetch":
+            continue  # "`duplicate_tool` is the one fault: the demand that the same call shows is only told"
+        side.demands.append(Demand(page, level, exact, caused=caused, cost=page.cost(level)))
+
+
+def tool_called(session: Session, body: dict, event: dict) -> None:
+    if session.sides[0].turn is None:
+        raise Refused("no prompt")
+    signature, kind = body["signature"], body.get("kind", "read")
+    session.calls[body["call_id"]] = signature
+    if signature in session.signatures:
+        repeated(session, signature, body)
+    session.signatures.add(signature)
+    for written in body.get("writes", []):
+        for page in session.live():
+            if any(touches(written, resource) for resource in page.resources):
+                leave(session, page, "superseded")
+    assert kind in ("read", "write", "volatile")
+
+
+def repeated(session: Session, signature: str, body: dict) -> None:
+    """Refresh, alert, duplicate, or nothing; each side against its prompt N."""
+    result = session.results.get(signature)
+    page = session.pages.get(result) if result is not None else None
+    fresh = body.get("refresh", False) or body.get("kind", "read") in ("volatile", "write")
+    primary = session.sides[0]
+    for side in session.sides:
+        assert side.turn is not None
+        if fresh or (page is not None and page.gone == "superseded"):
+            side.turn.refreshes.append(result)
+        elif page is None or page.gone:
+            continue
+        elif not side.there(page):
+            side.turn.faults.append(("duplicate_tool", page.page_id, side.by_floor(), body.get("exact", True)))
+        elif not (side.name == "shadow" and primary.observed and not primary.there(page)):
+            side.turn.alerts.append((page.page_id, body.get("exact", True)))
+
+
+def tool_returned(session: Session, body: dict, event: dict) -> None:
+    signature = session.calls.get(body["call_id"])
+    if signature is None:
+        return  # "else kept as unpaired"
+    if body.get("page_id") is not None:
+        session.results[signature] = session.page(body["page_id"]).page_id
+
+
+def recall(session: Session, body: dict, event: dict) -> None:
+    if session.sides[0].turn is None:
+        raise Refused("no prompt")
+    for side in session.sides:
+        assert side.turn is not None
+        if body.get("found", 0) == 0 and body.get("reason") is None and not side.policy.recalls_have_reasons:
+            side.turn.faults.append(("silent_recall", None, "policy", True))
+
+
+# --- boundaries
+
+
+def boundary(session: Session, body: dict, event: dict) -> None:
+    kind = body["kind"]
+    session.boundaries.append(kind)
+    if kind in ("compaction", "reset"):
+        session.after_loss = True
+    for side in session.sides:
+        if side.observed:
+            drop(session, side, body)
+
+
+def drop(session: Session, side: Side, body: dict) -> None:
+    """What the record says that the harness dropped."""
+    kind, preserved = body["kind"], body.get("preserved")
+    dropped = body.get("dropped", [])
+    summary = body.get("summary_page")
+    if kind in ("compaction", "reset"):
+        kept = {*(preserved or ()), summary}
+        for page_id in list(session.pages):
+            if page_id not in kept:
+                side.held.pop(page_id, None)
+                session.coming.discard(page_id)
+        side.stale = {}
+    elif kind == "prune":
+        for page_id in dropped:
+            side.stale.pop(page_id, None)
+            if page_id in session.coming or side.held.get(page_id, ABSENT) > ABSENT:
+                session.coming.discard(page_id)
+                side.held[page_id] = POINTER if body.get("leaves_pointers", True) else ABSENT
+
+
+HANDLERS = {
+    "session_started": started,
+    "settings_changed": settings_changed,
+    "session_ended": ended,
+    "page_created": page_created,
+    "page_updated": page_updated,
+    "page_superseded": page_superseded,
+    "page_retired": page_retired,
+    "dirty_marked": dirty_marked,
+    "demand_declared": demand_declared,
+    "prompt_requested": prompt_requested,
+    "prompt_observed": prompt_observed,
+    "demand_observed": demand_observed,
+    "tool_called": tool_called,
+    "tool_returned": tool_returned,
+    "recall": recall,
+    "boundary": boundary,
+}
