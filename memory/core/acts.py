@@ -22,7 +22,7 @@ from memory.core.lifecycle import journal_note
 from memory.core.outcomes import Outcome
 from memory.core.pages import Page
 from memory.core.state import LABEL, Act, Changing, SideState, State, outcome, whole_budget
-from memory.core.types import DEGRADATION_PATH, Fidelity, Mode, PageStatus, Pin, Side, reach
+from memory.core.types import DEGRADATION_PATH, Fidelity, Mode, PageStatus, Pin, reach
 
 ActBody = OperatorPin | OperatorUnpin | OperatorDemote | OperatorRestore
 Values = dict[str, Any]

@@ -102,9 +102,7 @@ def _session_started(state: State, body: ev.SessionStarted, actor: str) -> list[
         if find_policy(one.name) is not None:
             raise Refused(f"policy {one.name!r} is built in: one that is declared needs a name of its own")
     declared = Declarations.of(body)
-    policy = known_policy(
-        declared, watched if recorded else body.policy, replaying=state.replaying
-    )
+    policy = known_policy(declared, watched if recorded else body.policy, replaying=state.replaying)
     if recorded:
         known_policy(declared, body.policy, replaying=state.replaying)
     elif not policy.selects:

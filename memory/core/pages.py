@@ -22,9 +22,6 @@ Tokens = tuple[int, int, int, int, int]  # by fidelity; 0: no such representatio
 #: Types whose path ends in a pointer.
 POINTER_TYPES: Final = frozenset(t for t, path in DEGRADATION_PATH.items() if path[0] is Fidelity.POINTER)
 RULE_TYPES: Final = frozenset((PageType.BOOTSTRAP, PageType.CONSTRAINT))
-TYPE_RANK: Final = {
-    t: 2 if t is PageType.BOOTSTRAP else 1 if t is PageType.CONSTRAINT else 0 for t in PageType
-}
 MAX_VERSIONS: Final = 32  # kept a page, to return to
 
 #: SERVES[mask][fidelity]: the lowest representation at or above the fidelity (0: none). Bit f: f exists.

@@ -11,7 +11,7 @@ from bisect import bisect_left, insort
 from collections.abc import Mapping
 from itertools import compress
 from operator import attrgetter, itemgetter, ne
-from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
 
 from memory.core.needs import Need, required_pages
 from memory.core.page_table import PageTable
@@ -52,7 +52,8 @@ class Selector(Protocol):
 
     ``enter`` comes after the table's, ``leave`` before; ``warm`` before ``side.hot`` has the page, ``chill``
     after it lost it, ``decayed`` when a turn has closed and every recency has moved. ``choose`` changes
-    nothing; ``settled`` is told what became of it.
+    nothing; ``settled`` is told what became of it. All that it keeps follows from the table and the side, so
+    that a snapshot holds nothing of it.
     """
 
     policy: Policy
@@ -65,8 +66,6 @@ class Selector(Protocol):
     def choose(self, table: PageTable, side: SideState, need: Need, budget: int) -> Selection: ...
     def settled(self, table: PageTable, side: SideState, selection: Selection) -> None: ...
     def copy(self, table: PageTable, side: SideState) -> Selector: ...
-    def to_json(self) -> Any: ...
-    def from_json(self, data: Any) -> None: ...
 
 
 _page_id, _third = attrgetter("page_id"), itemgetter(2)
@@ -412,13 +411,6 @@ class SelectionIndex:
         other._ranked = None if self._ranked is None else list(self._ranked)
         other._prefetch = None if self._prefetch is None else list(self._prefetch)
         return other
-
-    def to_json(self) -> Any:
-        """What it remembers from prompt to prompt: nothing."""
-        return None
-
-    def from_json(self, data: Any) -> None:
-        """See ``to_json``."""
 
 
 def differing(old: bytearray, new: bytearray) -> list[int]:

@@ -129,7 +129,6 @@ def _dump_side(side: SideState) -> dict[str, Any]:
         "seats": [[order, *row] for order, row in rows if row != blank],
         "fidelity": side.fidelity.hex(),
         "in_prompt": list(side.in_prompt),
-        "selector": None if side.index is None else side.index.to_json(),
         "after_boundary": side.after_boundary,
         "future": None if side.future is None else list(side.future.items()),
         "demanded": list(side.demanded),
@@ -187,7 +186,6 @@ def _load_side(state: State, row: dict[str, Any]) -> SideState:
     side.set_policy(side.policy, state.table)
     side.next_policy = None if row["next_policy"] is None else Policy(**row["next_policy"])
     if side.index is not None:
-        side.index.from_json(row["selector"])
         live = (
             page for page in state.table.pages if side.fidelity[page.order] and page.order in state.table.live
         )

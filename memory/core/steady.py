@@ -10,7 +10,7 @@ a floor that does not fit look at more.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from memory.core.needs import Need, Required, required_pages
 from memory.core.page_table import PageTable
@@ -71,13 +71,6 @@ class SteadySelector:
         other.policy, other.table, other.side, other.least = self.policy, table, side, self.least
         other.above, other.below, other.short = set(self.above), set(self.below), set(self.short)
         return other
-
-    def to_json(self) -> Any:
-        """Nothing: all of it follows from the table and the side."""
-        return None
-
-    def from_json(self, data: Any) -> None:
-        """Nothing to take back."""
 
     def _place(self, page: Page) -> None:
         order, at = page.order, self.side.fidelity[page.order]

@@ -44,9 +44,6 @@ class Pin(StrEnum):
     HARD = "hard"
 
 
-PIN_RANK: Final = {Pin.NONE: 0, Pin.SOFT: 1, Pin.HARD: 2}
-
-
 class Scope(StrEnum):
     SESSION = "session"  # private to one agent session; dirty content is lost at a reset or shutdown
     PROJECT = "project"  # shared by the sessions of a project
