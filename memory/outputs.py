@@ -9,7 +9,8 @@ from pathlib import Path
 
 
 class Outputs:
-    """Files are written beside their places and moved there by ``commit``; whatever fails before leaves none.
+    """Files are written beside their places and moved there by ``commit``, one after another; whatever fails
+    before leaves none.
 
     Used as a context manager: leaving it without ``commit`` removes what was written.
     """

@@ -62,7 +62,9 @@ class SideView:
     tokens: int  # at that fidelity
     reason: str  # ChangeReason of the last change, '' if it never changed
     since_turn: int  # turn of the last change
-    recency: float  # as it was when the last turn that demanded it closed; × 0.88 for each turn since
+    # as it was when the last turn that demanded it closed; × 0.88 for each turn since, and without the 1 that
+    # an arrival gets under a steady policy
+    recency: float
     faults: int  # policy-controllable, exact ones
     faults_inferred: int
     insufficient: int
@@ -70,7 +72,7 @@ class SideView:
     demand_turns: tuple[int, ...]  # the last 24 turns that demanded it, ascending
     dirty: bool = False  # as this side's writeback left it
     version: int = 0  # last committed
-    pending_seq: int = 0  # the event that the next prompt takes up (it came since the last one); 0: none
+    pending_seq: int = 0  # above the session's ``prompt_seq``: the event that the next prompt takes up
 
 
 @dataclass(frozen=True, slots=True)
