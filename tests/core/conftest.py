@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, settings
 settings.register_profile(
     "core",
     deadline=None,
-    max_examples=int(os.environ.get("CLAWWEB_EXAMPLES", "60")),
+    max_examples=int(os.environ.get("CLAWWEB_EXAMPLES", "40")),
     print_blob=True,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
 )

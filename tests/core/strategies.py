@@ -227,6 +227,15 @@ def streams(draw: st.DrawFn, length: int = 60) -> list[tuple[str, dict[str, Any]
     return stream
 
 
+def any_streams() -> st.SearchStrategy[list[tuple[str, dict[str, Any], str]]]:
+    """Of either kind, each event with its actor."""
+    return st.one_of(streams().map(by_harness), journal_streams())
+
+
+def by_harness(stream: list[tuple[str, dict[str, Any]]]) -> list[tuple[str, dict[str, Any], str]]:
+    return [(kind, body, "harness") for kind, body in stream]
+
+
 @st.composite
 def journal_streams(draw: st.DrawFn, length: int = 40) -> list[tuple[str, dict[str, Any], str]]:
     """Mostly updates, verdicts, answers and boundaries on a few pages; whatever was sent may come again. Each
@@ -234,7 +243,7 @@ def journal_streams(draw: st.DrawFn, length: int = 40) -> list[tuple[str, dict[s
     """
     opening = draw(streams(0))
     enforced = opening[0][1]["mode"] == "enforced"
-    stream = [(kind, body, "harness") for kind, body in opening]
+    stream = by_harness(opening)
     past: dict[str, list[int]] = {"prompt": [], "tool_called": [], "act": []}
     for number in range(len(stream) + 1, len(stream) + 1 + draw(st.integers(0, length))):
         if draw(st.integers(0, 7)) == 0:

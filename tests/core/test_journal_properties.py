@@ -1,4 +1,7 @@
-"""What must hold of the journal for every stream of events, applicable or not, delivered once or again."""
+"""What must hold of the journal for every stream of events, applicable or not, delivered once or again.
+
+``test_properties`` runs over these streams too: what holds of every event stands there.
+"""
 
 from __future__ import annotations
 
@@ -12,11 +15,9 @@ from memory.core import (
     Event,
     Outcome,
     State,
-    canonical,
     clone,
     decode_body,
     dump_state,
-    load_state,
     new_state,
     step,
 )
@@ -113,24 +114,6 @@ def test_an_event_delivered_twice_commits_nothing_more(stream: Stream, data: st.
 
 @few
 @given(journal_streams())
-def test_nothing_dirty_is_lost_in_silence(stream: Stream) -> None:
-    """Dirt goes by a writeback, a flush_miss, leaving the table, or an undo; and that is told."""
-    state = new_state()
-    for event in events(stream):
-        before = {side.side: set(side.dirty) for side in state.sides()}
-        told = step(state, event)
-        for side in state.sides():
-            for order in before.get(side.side, set()) - set(side.dirty):
-                page = state.table.pages[order]
-                mine = [o for o in told if o.side == side.side and o.page_id == page.page_id]
-                missed = any(o.kind == "fault" and o.data["fault"] == "flush_miss" for o in mine)
-                (why,) = [o.data["reason"] for o in mine if o.data.get("change") == "clean"]
-                assert missed == (why == "lost")
-                assert why in ("lost", "written back", "undone", page.status.value)
-
-
-@few
-@given(journal_streams())
 def test_updates_never_vanish(stream: Stream) -> None:
     """Each that was staged is staged, parked, committed, lost with its page, dropped, or undone; and what is
     parked leaves only by an answer, or by the verdict it waited for.
@@ -155,19 +138,6 @@ def test_updates_never_vanish(stream: Stream) -> None:
 
 @few
 @given(journal_streams())
-def test_a_rejected_event_changes_nothing(stream: Stream) -> None:
-    state = new_state()
-    for event in events(stream):
-        before = clone(state)
-        told = step(state, event)
-        if any(o.kind == "rejected" for o in told):
-            assert len(told) == 1
-            before.seq, before.rejected = state.seq, state.rejected
-            assert dump_state(before) == dump_state(state)
-
-
-@few
-@given(journal_streams())
 def test_an_undo_puts_back_what_its_act_set(stream: Stream) -> None:
     """Right after it, every value that the act changed is what stood before the act."""
     state = new_state()
@@ -183,20 +153,6 @@ def test_an_undo_puts_back_what_its_act_set(stream: Stream) -> None:
                     for key, value in stood.items():
                         if after[page_id][key] != value:
                             assert now[key] == value
-
-
-@few
-@given(journal_streams(), st.data())
-def test_a_crash_is_no_boundary(stream: Stream, data: st.DataObject) -> None:
-    """Loaded from a snapshot anywhere, the journal goes on as it was."""
-    cut = data.draw(st.integers(0, len(stream)))
-    whole, parts = new_state(), new_state()
-    for event in events(stream):
-        if event.seq == cut:
-            parts = load_state(dump_state(parts))
-        one, other = step(whole, event), step(parts, event)
-        assert canonical([o.data for o in one]) == canonical([o.data for o in other])
-    assert dump_state(whole) == dump_state(parts)
 
 
 @few

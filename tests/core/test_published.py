@@ -25,7 +25,8 @@ from tests.support.traces import Record, records, residencies
 from tests.support.workloads import BUDGETS, FAMILIES, PUBLISHED, Workload
 
 CLAWVM = POLICIES["clawvm"]
-LIVE = [name for name in ("lru", "clawvm", "oracle", "clawweb") if name in POLICIES]
+LIVE = ("lru", "clawvm", "oracle", "clawweb")
+ALL = (*PUBLISHED, "clawweb")
 WRITES_NOTHING = ("retrieval", "retrieval_cached")
 
 
@@ -111,7 +112,7 @@ def test_ablations_at_180() -> None:
         assert faults["unscored"] == faults["stuck"] == 0, faults
 
 
-@pytest.mark.parametrize("name", [*PUBLISHED, *(n for n in ("clawweb",) if n in POLICIES)])
+@pytest.mark.parametrize("name", ALL)
 def test_task_replays(name: str) -> None:
     """30 tasks at budget 180: all succeed under the policies with the guarantees; published for
     compaction_hybrid are 76.7 %, here it fails those tasks that resume after a reset, by our choice seven.
@@ -126,7 +127,7 @@ def test_task_replays(name: str) -> None:
         assert sum(won) < 23  # fewer than under compaction_hybrid
 
 
-@pytest.mark.parametrize("name", [*PUBLISHED, *(n for n in ("clawweb",) if n in POLICIES)])
+@pytest.mark.parametrize("name", ALL)
 def test_moved_tokens_and_prefix_are_as_defined(name: str) -> None:
     """Worked out again from the trace's residency and the workload's sizes alone."""
     workload = FAMILIES["research"](turns=25, observed=True)
@@ -219,7 +220,7 @@ GATES: dict[str, tuple[Callable[[], Workload], int, dict[str, dict[str, int]]]] 
 
 
 @pytest.mark.parametrize("gate", GATES)
-@pytest.mark.parametrize("name", [*PUBLISHED, *(n for n in ("clawweb",) if n in POLICIES)])
+@pytest.mark.parametrize("name", ALL)
 def test_lifecycle_gates(gate: str, name: str) -> None:
     """Each gate shows its fault under the policies that lack what it asks for, and nothing under the rest."""
     make, budget, faults = GATES[gate]
