@@ -168,11 +168,13 @@ def arrive(session: Session, page_id: str) -> None:
 
 
 def leave_copy(session: Session, page: LogPage) -> None:
-    """In an observed prompt the copy that stood there stays, as a stale one."""
+    """In an observed prompt the copy that stood there stays, as a stale one; so does one that is on its way."""
     for side in session.sides:
-        if side.observed and side.held.get(page.page_id, ABSENT) > ABSENT:
-            copy = page.cost(side.held.pop(page.page_id))
-            side.stale[page.page_id] = side.stale.get(page.page_id, 0) + copy
+        if not side.observed:
+            continue
+        level = FULL if page.page_id in session.coming else side.held.get(page.page_id, ABSENT)
+        side.held.pop(page.page_id, None)
+        side.stale[page.page_id] = side.stale.get(page.page_id, 0) + page.cost(level)
 
 
 def page_superseded(session: Session, body: dict, event: dict) -> None:
