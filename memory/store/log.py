@@ -46,7 +46,7 @@ def log_events(session_id: str, upto: int) -> Iterator[core.Event]:
         why = row.rejected
         if not row.skipped:
             try:
-                body = core.decode_body(row.kind, unpack_json(row.completed or row.body))
+                body = core.decode_body(row.kind, unpack_json(row.completed or row.body), row.version)
             except EventError as error:
                 why = malformed(error)
             else:

@@ -11,6 +11,7 @@ from memory import core, store
 from memory.models import Event, Session
 from memory.store import cache
 from memory.store.drain import drain
+from memory.store.log import log_events
 from memory.store.pack import canonical, event_sha256, pack, unpack_json
 from tests.memory.cast import STARTED, note, prompt
 
@@ -65,6 +66,9 @@ def test_a_row_of_an_earlier_program_is_folded_as_it_was_meant(session: str) -> 
     assert (faults(session), rejected(session)) == ([], [])
     kept = Event.objects.get(session_id=session, kind="recall")
     assert (unpack_json(kept.body), kept.version) == (OLD, 1)
+    assert [event.body for event in log_events(session, 9) if event.body.KIND == "recall"] == [
+        core.decode_body("recall", OLD, 1)
+    ]
     cache.clear()  # a cold worker reads it again
     store.append_events(session, [store.NewEvent("recall", {"query": "q"})])
     drain(session)
