@@ -17,7 +17,16 @@ from memory.core.trace import ENGINE_VERSION
 from memory.core.validation import Validator
 from memory.core.verify import verify_trace
 from memory.core.versions import event_version
-from memory.core.views import committed_fields, grants, page_ids, page_label, page_view, session_view
+from memory.core.views import (
+    committed_fields,
+    committed_text,
+    grants,
+    page_ids,
+    page_label,
+    page_view,
+    project_pages,
+    session_view,
+)
 from memory.core.workloads import Workload, read_workload, workload_events
 
 __all__ = [
@@ -47,6 +56,7 @@ __all__ = [
     "canonical",
     "clone",
     "committed_fields",
+    "committed_text",
     "decode_body",
     "dry_run",
     "dump_state",
@@ -59,6 +69,7 @@ __all__ = [
     "page_ids",
     "page_label",
     "page_view",
+    "project_pages",
     "prompt_pages",
     "read_log",
     "read_policy",

@@ -209,7 +209,7 @@ _CHECKS: dict[type, dict[str, Check]] = {
     },
     ev.ProjectCommit: {
         "page_id": _id, "version": _count, "representations": _representations, "origin_session": _string,
-        "crossed": _bool, "fields": _json_object,
+        "fields": forms.page_fields, "base_version": _opt_count,
     },
     ev.OperatorPin: {**_acts, "pin": _enum(Pin), "min_fidelity": _opt_fidelity},
     ev.OperatorUnpin: _acts,

@@ -43,9 +43,11 @@ passed) and then `committed` or `rejected`. A rejected one is parked: it stays u
   begin with `implied:` or `restore:` are the engine's.
 
 Pages of project scope: a commit in one session is appended as `project_commit` to every other live session of the
-project that has the page, and to one that creates it later. There the version moves. The text is taken over where the
-session is enforced and the page has nothing unwritten; else the working copy stays, its own update is then based on an
-older version, and the next boundary parks it as `DESTRUCTIVE_OP`. Of two commits that cross, the one stored first
-stands, and the other is parked at once (`crossed`). What a session that may not write scope `project` commits stays in that
-session, but for what an operator approved.
+project that has the page, and to one that creates it, or is resumed, later. There the version moves. The text is taken
+over where the session is enforced and the page has nothing unwritten; else the working copy stays, its own update is
+then based on an older version, and the next boundary parks it as `DESTRUCTIVE_OP`. Of two commits that cross, the one
+stored first stands; the other's text, and each field in which it differs, are parked when the first one's event comes:
+whatever was committed above its `base_version`. An approved text is the one that was parked, also where another stands
+by then. What a session that may not write scope `project` commits stays in that session, but for what an operator
+approved; the project's next commit parks it there.
 """

@@ -10,7 +10,7 @@ import hashlib
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from memory.core import acts, page_events, prompts, tool_events, writes
+from memory.core import acts, page_events, prompts, shared_pages, tool_events, writes
 from memory.core import events as ev
 from memory.core.acts import Refused
 from memory.core.declarations import Declarations
@@ -276,7 +276,7 @@ _HANDLERS: dict[type, Callable[[State, Any, str], list[Outcome]]] = {
     ev.WriteJudged: writes.write_judged,
     ev.WriteResolved: writes.write_resolved,
     ev.Boundary: _boundary,
-    ev.ProjectCommit: page_events.project_commit,
+    ev.ProjectCommit: shared_pages.project_commit,
     ev.OperatorPin: _act,
     ev.OperatorUnpin: _act,
     ev.OperatorDemote: _act,

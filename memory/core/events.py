@@ -329,7 +329,9 @@ class ProjectCommit:
     representations: dict[Fidelity, Representation]
     origin_session: str = ""
     fields: dict[str, Json] = field(default_factory=dict)  # what updates wrote, as committed
-    crossed: bool = False  # it stands, and a commit of this session that did not know of it does not
+    # the version before it, as far as this session was told; None: one below. What the session committed
+    # above that crossed with this one, and does not stand
+    base_version: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

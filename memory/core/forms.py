@@ -21,6 +21,7 @@ MAX_STRING = 100_000
 MAX_RESOURCE = 8_192  # characters of one resource name
 MAX_MAP = 1_000  # entries of a map of counts
 MAX_DEPTH = 64  # of free JSON (settings, values, notes)
+MAX_FIELD_DEPTH = MAX_DEPTH + 2  # of a page's fields: values by name, and ``append`` may put one into a list
 MAX_BITS = 14_000  # of a whole number in free JSON: Python writes and reads 4,300 digits
 MAX_COUNT = 10**15  # of any count
 MAX_UTILITY = 1e12  # of base_utility and recompute_cost
@@ -179,8 +180,8 @@ def counts(value: Any, where: str) -> dict[str, int]:
     return {string(key, where): count(entry, f"{where}.{key[:80]}") for key, entry in value.items()}
 
 
-def json_value(value: Any, where: str, depth: int = 0) -> Any:
-    """Any JSON value without infinities, nested at most ``MAX_DEPTH`` deep."""
+def json_value(value: Any, where: str, deepest: int = MAX_DEPTH) -> Any:
+    """Any JSON value without infinities, nested at most so deep."""
     kind = type(value)
     if value is None or kind is str or kind is bool:
         return value
@@ -188,20 +189,25 @@ def json_value(value: Any, where: str, depth: int = 0) -> Any:
         return value if value.bit_length() <= MAX_BITS else fail(where, "is a number of too many digits")
     if kind is float:
         return value if math.isfinite(value) else fail(where, "must be finite")
-    if depth >= MAX_DEPTH:
-        fail(where, f"is nested deeper than {MAX_DEPTH}")
+    if deepest <= 0:
+        fail(where, "is nested too deep")
     if kind is list:
         for entry in value:
-            json_value(entry, where, depth + 1)
+            json_value(entry, where, deepest - 1)
         return value
     for entry in an_object(value, where).values():
-        json_value(entry, where, depth + 1)
+        json_value(entry, where, deepest - 1)
     return value
 
 
 def json_object(value: Any, where: str) -> Any:
     """The same, an object."""
     return json_value(an_object(value, where), where)
+
+
+def page_fields(value: Any, where: str) -> Any:
+    """What updates made of a page's fields: as deep as their values can get."""
+    return json_value(an_object(value, where), where, MAX_FIELD_DEPTH)
 
 
 class Form:

@@ -5,12 +5,15 @@ from __future__ import annotations
 from typing import Any
 
 from memory.core.acts import Refused
+from memory.core.codec import check_path
 from memory.core.declarations import Declarations
+from memory.core.errors import EventError
+from memory.core.events import Representation
 from memory.core.outcomes import Outcome
-from memory.core.pages import Page
+from memory.core.pages import Page, Tokens
 from memory.core.policies import Policy
-from memory.core.state import SideState, State, outcome
-from memory.core.types import PageStatus
+from memory.core.state import Changing, SideState, State, outcome
+from memory.core.types import Fidelity, PageStatus
 
 
 def known_page(state: State, page_id: str, *, live: bool = False) -> Page:
@@ -32,6 +35,23 @@ def known_policy(declarations: Declarations, name: str, *, replaying: bool = Fal
     if policy.future_weight and not replaying:
         raise Refused(f"the policy {name!r} exists in replay only")
     return policy
+
+
+def check_reps(page: Page, reps: dict[Fidelity, Representation]) -> None:
+    """Refuses representations that the page's type does not have."""
+    try:
+        check_path(page.type, reps, "representations")
+    except EventError as error:
+        raise Refused(str(error)) from None
+
+
+def take_text(state: State, page: Page, text_seq: int, tokens: Tokens) -> None:
+    """The text that event ``text_seq`` brought is the page's."""
+    with Changing(state, page):
+        page.tokens, page.text_seq = tokens, text_seq
+    for side in state.sides():
+        if side.index is not None:
+            side.retext.add(page.order)
 
 
 def primary_side(state: State) -> SideState:

@@ -8,10 +8,13 @@ from typing import Any, Final
 from memory.core import codec
 from memory.core.events import Update
 from memory.core.merging import Fields
+from memory.core.pages import Tokens
 
 MAX_ENTRIES: Final = 10_000  # staged and parked at one time
 
-__all__ = ["MAX_ENTRIES", "Entry", "Journal", "digest"]
+Text = tuple[int, Tokens]  # of a page: the event that brought it, and its sizes
+
+__all__ = ["MAX_ENTRIES", "Entry", "Journal", "Text", "digest"]
 
 
 def digest(update: Update) -> str:
@@ -23,41 +26,48 @@ class Entry:
     """One update. ``state``: staged or parked; what is committed or lost leaves only its id and digest.
 
     ``validator`` and ``detail``: which check parked it, and in what words. ``verdicts``: plug-in → (allow or
-    deny, reason), as logged. ``ours``: an operator's act or a conflict staged it, not the harness.
+    deny, reason), as logged. ``ours``: an operator's act or a conflict staged it, not the harness; ``text``:
+    it is a page's text, and which one was refused: an answer commits that, whatever stands there by then.
     """
 
-    __slots__ = ("detail", "order", "ours", "reason", "seq", "state", "update", "validator", "verdicts")
+    __slots__ = (
+        "detail", "order", "ours", "reason", "seq", "state", "text", "update", "validator", "verdicts",
+    )  # fmt: skip
 
     def __init__(self, update: Update, order: int, seq: int, *, ours: bool = False) -> None:
         self.update, self.order, self.seq, self.ours = update, order, seq, ours
         self.state, self.reason, self.validator, self.detail = "staged", "", "", ""
         self.verdicts: dict[str, tuple[str, str]] = {}
+        self.text: Text | None = None
 
     def copy(self) -> Entry:
         other = Entry(self.update, self.order, self.seq, ours=self.ours)
         other.state, other.reason = self.state, self.reason
         other.validator, other.detail = self.validator, self.detail
-        other.verdicts = dict(self.verdicts)
+        other.verdicts, other.text = dict(self.verdicts), self.text
         return other
 
     def to_json(self) -> list[Any]:
         told = [[name, *verdict] for name, verdict in self.verdicts.items()]
         plain = codec.plain(self.update)
         words = [self.state, self.reason, self.validator, self.detail]
-        return [plain, self.order, self.seq, self.ours, *words, told]
+        return [plain, self.order, self.seq, self.ours, *words, told, self.text]
 
     @classmethod
     def from_json(cls, row: list[Any]) -> Entry:
         entry = cls(codec.update_from_json(row[0]), row[1], row[2], ours=row[3])
         entry.state, entry.reason, entry.validator, entry.detail = row[4:8]
         entry.verdicts = {name: (verdict, reason) for name, verdict, reason in row[8]}
+        if row[9] is not None:
+            seq, tokens = row[9]
+            entry.text = seq, (tokens[0], tokens[1], tokens[2], tokens[3], tokens[4])
         return entry
 
 
 class Journal:
     """Staged and parked updates, each in journal order, the ids of all that ever were, and what they made."""
 
-    __slots__ = ("_parked", "_per_page", "_staged", "closed", "fields")
+    __slots__ = ("_parked", "_per_page", "_staged", "agreed", "closed", "fields")
 
     def __init__(self) -> None:
         self._staged: dict[str, Entry] = {}
@@ -65,6 +75,7 @@ class Journal:
         self._per_page: dict[int, int] = {}  # order → staged updates
         self.closed: dict[str, str] = {}  # committed, dropped or lost: id → digest
         self.fields = Fields()
+        self.agreed: dict[int, int] = {}  # order → the project's version that came last from elsewhere
 
     def find(self, update_id: str) -> Entry | None:
         return self._staged.get(update_id) or self._parked.get(update_id)
@@ -124,12 +135,12 @@ class Journal:
         other._staged = {update_id: entry.copy() for update_id, entry in self._staged.items()}
         other._parked = {update_id: entry.copy() for update_id, entry in self._parked.items()}
         other._per_page, other.closed = dict(self._per_page), dict(self.closed)
-        other.fields = self.fields.copy()
+        other.fields, other.agreed = self.fields.copy(), dict(self.agreed)
         return other
 
     def to_json(self) -> list[Any]:
         rows = [entry.to_json() for entry in (*self._staged.values(), *self._parked.values())]
-        return [rows, sorted(self.closed.items()), self.fields.to_json()]
+        return [rows, sorted(self.closed.items()), self.fields.to_json(), sorted(self.agreed.items())]
 
     @classmethod
     def from_json(cls, row: list[Any]) -> Journal:
@@ -140,4 +151,5 @@ class Journal:
             else:
                 journal._parked[entry.update.update_id] = entry
         journal.closed, journal.fields = dict(row[1]), Fields.from_json(row[2])
+        journal.agreed = dict(row[3])
         return journal

@@ -8,7 +8,7 @@ from typing import Any
 from memory.core.checking import validate
 from memory.core.events import Boundary, Update
 from memory.core.faults import fault
-from memory.core.journal import Entry
+from memory.core.journal import Entry, Text
 from memory.core.outcomes import Outcome
 from memory.core.pages import MAX_VERSIONS, Page
 from memory.core.state import Cause, SideState, State, cause_json, outcome
@@ -43,17 +43,20 @@ def journal_note(
     return outcome(state, side, "journal", page, **data)
 
 
-def commit(state: State, side: SideState, page: Page, update: Update | None = None) -> None:
+def commit(
+    state: State, side: SideState, page: Page, update: Update | None = None, text: Text | None = None
+) -> None:
     """One commit: the version moves; on the primary side its text can be returned to. ``update``: what a
-    harness reported goes into the page's fields by the merge rules.
+    harness reported goes into the page's fields by the merge rules. ``text``: if not the page's own.
     """
     if update is not None:
         side.journal.fields.commit(update, page.order)
+    text_seq, tokens = text or (page.text_seq, page.tokens)
     seat = side.seats[page.order]
     seat.version += 1
     side.totals.committed += 1
     if side.side is Side.PRIMARY:
-        page.versions = (*page.versions, (seat.version, page.text_seq, page.tokens))[-MAX_VERSIONS:]
+        page.versions = (*page.versions, (seat.version, text_seq, tokens))[-MAX_VERSIONS:]
 
 
 def apply_boundary(state: State, body: Boundary) -> list[Outcome]:
@@ -138,6 +141,8 @@ def _settle(state: State, side: SideState, entry: Entry, counts: dict[str, int])
         counts["rejected"] += 1
         side.totals.count("rejected", reason)
         side.journal.park(entry, reason, verdict.validator, verdict.detail)
+        if entry.ours:
+            entry.text = page.text_seq, page.tokens
         return [*told, journal_note(state, side, page, update, update.update_id, "rejected", reason, **more)]
     counts["committed"] += 1
     side.journal.close(entry)

@@ -2,27 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from memory.core import events as ev
 from memory.core.acts import Refused
-from memory.core.codec import check_path
 from memory.core.declarations import MAX_LINKS, MAX_PAGE_LINKS
-from memory.core.errors import EventError
-from memory.core.handling import known_page, primary_side, tell
-from memory.core.lifecycle import journal_note
+from memory.core.handling import check_reps, known_page, tell
 from memory.core.outcomes import Outcome
-from memory.core.pages import MAX_VERSIONS, Page, token_row
+from memory.core.pages import Page, token_row
 from memory.core.state import Changing, SideState, State, outcome
 from memory.core.types import (
     MAX_PAGE_ID,
     MAX_PAGES,
     Fidelity,
-    Mode,
     PageStatus,
-    RejectReason,
-    Scope,
-    WriteOp,
 )
 
 
@@ -44,7 +35,7 @@ def page_created(state: State, body: ev.PageCreated, actor: str) -> list[Outcome
 
 def page_updated(state: State, body: ev.PageUpdated, actor: str) -> list[Outcome]:
     page = known_page(state, body.page_id)
-    _check_path(page, body.representations)
+    check_reps(page, body.representations)
     revived = page.status is not PageStatus.LIVE
     for side in state.sides():
         if side.index is None and not revived:
@@ -67,13 +58,6 @@ def page_updated(state: State, body: ev.PageUpdated, actor: str) -> list[Outcome
             side.dirty[page.order] = state.seq
     what = {"what": body.what, "revived": revived, "dirty": not body.durable}
     return [tell(state, page, "page", change="updated", **what)]
-
-
-def _check_path(page: Page, reps: dict[Fidelity, ev.Representation]) -> None:
-    try:
-        check_path(page.type, reps, "representations")
-    except EventError as error:
-        raise Refused(str(error)) from None
 
 
 def _leave_copy(side: SideState, page: Page) -> None:
@@ -141,67 +125,3 @@ def dirty_marked(state: State, body: ev.DirtyMarked, actor: str) -> list[Outcome
     for side in state.sides():
         side.dirty[page.order] = state.seq
     return [tell(state, page, "page", change="dirty", reason=body.reason)]
-
-
-def project_commit(state: State, body: ev.ProjectCommit, actor: str) -> list[Outcome]:
-    """Another session committed the page: its version moves here too. The text is taken over where our word
-    is what the prompt holds and nothing here is unwritten; else it is a version that one can return to.
-    """
-    page = known_page(state, body.page_id)
-    if page.scope is not Scope.PROJECT:
-        raise Refused(f"page {page.page_id!r} is not of project scope")
-    _check_path(page, body.representations)
-    have = primary_side(state).seats.version(page.order)
-    if body.version <= have and not body.crossed:
-        raise Refused(f"version {body.version} is not above {have}, the last committed one")
-    tokens = token_row(body.representations)
-    taken = state.mode is Mode.ENFORCED and not body.crossed and page.order not in primary_side(state).dirty
-    if taken:
-        with Changing(state, page):
-            page.tokens, page.text_seq = tokens, state.seq
-    before = [kept for kept in page.versions if kept[0] < body.version]
-    page.versions = (*before, (body.version, state.seq, tokens))[-MAX_VERSIONS:]
-    first = tell(
-        state, page, "page", change="committed", version=body.version, by=body.origin_session, taken=taken
-    )
-    found = [first]
-    for side in state.sides():
-        found += _conflict(state, side, page, body)
-        side.seats[page.order].version = body.version
-        side.journal.fields.replace(page.order, body.fields)
-        if taken and side.index is not None:
-            side.retext.add(page.order)
-    return found
-
-
-def _conflict(state: State, side: SideState, page: Page, body: ev.ProjectCommit) -> list[Outcome]:
-    """Someone else committed while a working copy here is dirty: the copy stays, and what was only marked
-    dirty stands in the journal from now on, based on the version it was made from. So the next boundary parks
-    it as destructive instead of writing over what it never saw. What was committed here and crossed is parked
-    at once.
-    """
-    crossed = body.crossed and side.seats.version(page.order) > 0
-    if not crossed and (page.order not in side.dirty or side.journal.has_staged(page.order)):
-        return []
-    update = ev.Update(
-        update_id=f"implied:{state.seq}:{page.order}",
-        page_id=page.page_id,
-        field="text",
-        op=WriteOp.SET_WITH_VERSION.value,
-        value={"text_seq": page.text_seq},
-        scope=page.scope.value,
-        evidence_ref=page.page_id,
-        base_version=side.seats.version(page.order),
-    )
-    side.journal.stage(update, page.order, state.seq, ours=True)
-    told = [journal_note(state, side, page, update, update.update_id, "staged", "conflict")]
-    if not crossed:
-        return told
-    entry = side.journal.find(update.update_id)
-    assert entry is not None
-    reason, words = RejectReason.DESTRUCTIVE_OP, f"it crossed with version {body.version} of another session"
-    side.journal.park(entry, reason, "version", words)
-    side.totals.count("rejected", reason.value)
-    more: dict[str, Any] = {"validator": "version", "detail": words}
-    rejected = journal_note(state, side, page, update, update.update_id, "rejected", reason.value, **more)
-    return [*told, rejected]

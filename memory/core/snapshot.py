@@ -19,7 +19,7 @@ from memory.core.state import BLOCK, Act, Move, Seat, Seats, SideState, State, V
 from memory.core.types import Mode, Side
 from memory.core.validation import Validator
 
-VERSION = 6
+VERSION = 7
 
 _PLAIN = (
     "seq",

@@ -7,7 +7,7 @@ from typing import Any
 from memory.core.outcomes import PageView, SessionView, SideTotals, SideView
 from memory.core.pages import Page
 from memory.core.state import Seat, SideState, State
-from memory.core.types import Fidelity
+from memory.core.types import Fidelity, Scope
 
 _BLANK = Seat()
 
@@ -27,6 +27,20 @@ def page_label(state: State, page_id: str) -> tuple[str, str]:
 def grants(state: State) -> frozenset[str]:
     """The scopes that the session may write."""
     return state.grants
+
+
+def project_pages(state: State) -> dict[str, int]:
+    """Pages of project scope: id → last committed version."""
+    if state.primary is None:
+        return {}
+    version = state.primary.seats.version
+    return {page.page_id: version(page.order) for page in state.table.pages if page.scope is Scope.PROJECT}
+
+
+def committed_text(state: State, page_id: str) -> tuple[int, int]:
+    """A page's last committed version, and the event that brought its text; zeros where there is none."""
+    page = state.page(page_id)
+    return page.versions[-1][:2] if page is not None and page.versions else (0, 0)
 
 
 def committed_fields(state: State, page_id: str) -> dict[str, Any]:

@@ -10,12 +10,13 @@ from memory.core import validation
 from memory.core.acts import Refused
 from memory.core.checking import plugins, validate
 from memory.core.codec import MAX_VALIDATORS
-from memory.core.handling import known_page, primary_side, tell
-from memory.core.journal import MAX_ENTRIES, Entry, digest
+from memory.core.handling import known_page, primary_side, take_text, tell
+from memory.core.journal import MAX_ENTRIES, Entry, Text, digest
 from memory.core.lifecycle import commit, journal_note
 from memory.core.outcomes import Outcome
+from memory.core.pages import Page
 from memory.core.state import SideState, State
-from memory.core.types import RejectReason, WriteOp
+from memory.core.types import Mode, PageStatus, RejectReason, Side, WriteOp
 from memory.core.validation import lacks_verdict
 
 #: Ids that the engine gives: to what an operator restores, and to what is only marked dirty.
@@ -96,12 +97,25 @@ def write_resolved(state: State, body: ev.WriteResolved, actor: str) -> list[Out
         side.journal.close(mine)
         found.append(journal_note(state, side, page, mine.update, body.update_id, "resolved", body.action))
         if body.action != "drop":
-            commit(state, side, page, None if mine.ours else _as_answered(mine.update, body))
+            commit(state, side, page, None if mine.ours else _as_answered(mine.update, body), mine.text)
+            if mine.text is not None and side.side is Side.PRIMARY:
+                found += _show_again(state, page, mine.text)
             told: dict[str, Any] = {"overrides": overrides} if overrides else {}
             found.append(
                 journal_note(state, side, page, mine.update, body.update_id, "committed", actor, **told)
             )
     return found
+
+
+def _show_again(state: State, page: Page, text: Text) -> list[Outcome]:
+    """A text was approved that is not the page's any more: it is again, unless a newer one is unwritten or
+    the harness says what its prompt holds.
+    """
+    live = page.status is PageStatus.LIVE and page.order not in primary_side(state).dirty
+    if text[0] == page.text_seq or not live or state.mode is not Mode.ENFORCED:
+        return []
+    take_text(state, page, *text)
+    return [tell(state, page, "page", change="updated", what="approved", revived=False, dirty=False)]
 
 
 def _parked(state: State, body: ev.WriteResolved) -> list[tuple[SideState, Entry]]:
@@ -119,6 +133,8 @@ def _answered(state: State, side: SideState, entry: Entry, body: ev.WriteResolve
     """What the operator's answer overrides, '' if nothing; ``Refused`` where their word cannot mend it."""
     if body.action == "drop":
         return ""
+    if body.action == "merge" and entry.ours:
+        raise Refused("a page's text is merged by no rule: approve it, or drop it and write the page anew")
     update = _as_answered(entry.update, body)
     form = validation.check_form(update)
     if form.reason:

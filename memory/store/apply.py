@@ -283,7 +283,7 @@ def _store(work: Projection, old: int) -> bool:
     for commit in shared.commits.values():
         commit.reps = _texts(work, [commit.text_seq])[commit.text_seq]
     with transaction.atomic():
-        told = commits.plan(work.pk, shared) if shared.commits or shared.created else None
+        told = commits.plan(work.pk, shared) if shared else None
         moved = Session.objects.filter(pk=work.pk, applied_seq=old).update(**changes)
         if not moved:
             return False

@@ -1,12 +1,13 @@
 """Commits to pages of project scope reach every other live session of the project that has the page.
 
-They do so in the transaction that stores the commit, as ``project_commit`` events, so that each session's log
-folds alone. ``ProjectPage`` says what the project agreed on; its row is locked first (by page id), then the
-rows of the sessions (by their id), then everything else is as in any drain: so two sessions that commit to
-each other wait, and never for each other.
+They do so in the transaction that stores the commit, as ``project_commit`` events, so that each session's
+log folds alone. ``ProjectPage`` says what the project agreed on; its rows are locked first (by their id),
+then the rows of the sessions (by their id), then everything else is as in any drain: so two sessions that
+commit to each other wait, and never for each other.
 
-Two commits that cross (both were in the logs before either was folded) have one winner: the one stored first.
-The other session is told with ``crossed``, and its own commit is parked there as destructive.
+A commit counts for the project if the session had folded the project's newest version before it. Else the two
+crossed: the one stored first stands, and the engine parks the other when it comes to the event that tells of
+the first (``base_version``).
 """
 
 from __future__ import annotations
@@ -26,17 +27,22 @@ from memory.core.outcomes import Outcome
 from memory.core.types import Scope, Side
 from memory.models import Event, Page, ProjectPage, Session
 from memory.store import wake
+from memory.store.append import chunks
 from memory.store.pack import canonical, event_sha256, pack, unpack_json
 
 log = logging.getLogger(__name__)
 MAX_EVENT: Final = 64 * 1024 * 1024  # bytes of a commit's body; more is not sent on
+_ROWS: Final = 200  # of one statement
 Reps = dict[str, Any]
 
 
 @dataclass
 class Commit:
-    """The newest commit to a page in a batch. ``base``: the version that the batch found."""
+    """The newest commit to a page in a batch. ``seq``: the event of the first one that the batch has since
+    the session was told of the project's; ``base``: the version before that.
+    """
 
+    seq: int
     base: int
     version: int
     text_seq: int
@@ -49,24 +55,29 @@ class Shared:
 
     def __init__(self) -> None:
         self.commits: dict[str, Commit] = {}
-        self.created: set[str] = set()
+        self.asks: dict[str, int] = {}  # pages that the project may be ahead of: id → version here
 
-    def add(self, kind: str, body: dict[str, Any], state: Any, outcomes: list[Outcome]) -> None:
+    def __bool__(self) -> bool:
+        return bool(self.commits or self.asks)
+
+    def add(self, seq: int, kind: str, body: dict[str, Any], state: Any, outcomes: list[Outcome]) -> None:
         """One event that was applied."""
         if kind == "page_created" and body["page"].get("scope") == Scope.PROJECT:
-            self.created.add(body["page"]["page_id"])
+            self.asks[body["page"]["page_id"]] = 0
+        elif kind == "session_started":  # resumed: nobody told it anything while it was ended
+            self.asks = {**core.project_pages(state), **self.asks}
         elif kind == "project_commit":
             self.commits.pop(body["page_id"], None)  # what was committed before it is history
-            self.created.discard(body["page_id"])
+            self.asks.pop(body["page_id"], None)
         told = _committed(outcomes, operators_only=Scope.PROJECT not in core.grants(state))
         for page_id in sorted(set(told)):
             view = core.page_view(state, page_id)
             if view is not None and view.scope is Scope.PROJECT:
-                base = view.version - told.count(page_id)
-                if page_id in self.commits:
-                    base = self.commits[page_id].base
+                version, text_seq = core.committed_text(state, page_id)
+                first = self.commits.get(page_id)
+                at, base = (first.seq, first.base) if first else (seq, view.version - told.count(page_id))
                 fields = core.committed_fields(state, page_id)
-                self.commits[page_id] = Commit(base, view.version, view.text_seq, fields)
+                self.commits[page_id] = Commit(at, base, version, text_seq, fields)
 
 
 def _committed(outcomes: list[Outcome], *, operators_only: bool) -> list[str]:
@@ -99,27 +110,55 @@ def plan(pk: uuid.UUID, shared: Shared) -> Plan:
     """Works out, inside the transaction and before anything else in it, who is told what."""
     made = Plan()
     own = Session.objects.only("project_id", "key").get(pk=pk)
-    ids = sorted({*shared.commits, *shared.created})
-    bare = [ProjectPage(project_id=own.project_id, page_id=page_id) for page_id in ids]
-    ProjectPage.objects.bulk_create(bare, batch_size=200, ignore_conflicts=True)
-    rows = ProjectPage.objects.filter(project_id=own.project_id, page_id__in=ids).order_by("page_id")
-    agreed = list(_lock(rows))
+    agreed = _agreed(own.project_id, sorted({*shared.commits, *shared.asks}))
     holders = _holders(own, list(shared.commits))
+    told = _told(pk, [_event_id(row) for row in agreed if row.version])
     for row in agreed:
         commit = shared.commits.get(row.page_id)
-        if commit is not None and commit.base >= row.version:
-            row.version, row.session_id, row.text_seq = commit.version, pk, commit.text_seq
+        if commit is not None and _follows(pk, row, commit, told):
+            before, row.version = row.version, commit.version
+            row.session_id, row.text_seq = pk, commit.text_seq
             row.fields = pack(canonical(commit.fields))
             made.agreed.append(row)
-            body = _body(row, commit.reps, own.key)
+            body = _body(row, commit.reps, own.key, before)
             for other in holders.get(row.page_id, ()):
                 made.events.setdefault(other, []).append(body)
-        elif row.version:
-            _tell_own(pk, row, made, crossed=commit is not None)
+        elif row.session_id != pk and _event_id(row) not in told:
+            here = shared.asks.get(row.page_id, row.version) if commit is None else commit.base
+            _tell_own(pk, row, made, here)
     if made.events:
         sessions = _lock(Session.objects.filter(pk__in=[*made.events, pk]).order_by("pk"))
         made.last = dict(sessions.values_list("pk", "last_seq"))
     return made
+
+
+def _agreed(project: int, page_ids: list[str]) -> list[ProjectPage]:
+    """The project's row of each page, made if need be, and locked."""
+    bare = [ProjectPage(project_id=project, page_id=page_id) for page_id in page_ids]
+    ProjectPage.objects.bulk_create(bare, batch_size=_ROWS, ignore_conflicts=True)
+    pks: list[int] = []
+    for some in chunks(page_ids, _ROWS):
+        pks += ProjectPage.objects.filter(project_id=project, page_id__in=some).values_list("pk", flat=True)
+    found: list[ProjectPage] = []
+    for keys in chunks(sorted(pks), _ROWS):
+        found += _lock(ProjectPage.objects.filter(pk__in=keys).order_by("pk"))
+    return found
+
+
+def _follows(pk: uuid.UUID, row: ProjectPage, commit: Commit, told: dict[str, int]) -> bool:
+    """Had the session folded the project's newest version before it committed?"""
+    if row.version == 0 or row.session_id == pk:
+        return True
+    return commit.version > row.version and told.get(_event_id(row), commit.seq) < commit.seq
+
+
+def _told(pk: uuid.UUID, event_ids: list[str]) -> dict[str, int]:
+    """Those that stand in the session's log, each with its seq."""
+    found: dict[str, int] = {}
+    for some in chunks(event_ids, _ROWS):
+        rows = Event.objects.filter(session_id=pk, client_event_id__in=some)
+        found.update((str(event_id), seq) for event_id, seq in rows.values_list("client_event_id", "seq"))
+    return found
 
 
 def _holders(own: Session, page_ids: list[str]) -> dict[str, list[uuid.UUID]]:
@@ -136,8 +175,8 @@ def _holders(own: Session, page_ids: list[str]) -> dict[str, list[uuid.UUID]]:
     return found
 
 
-def _tell_own(pk: uuid.UUID, row: ProjectPage, made: Plan, *, crossed: bool) -> None:
-    """The batch made or committed a page that the project has a version of: this session is told of it."""
+def _tell_own(pk: uuid.UUID, row: ProjectPage, made: Plan, here: int) -> None:
+    """The project may be ahead of this session, which stands or stood at version ``here``: it is told so."""
     from memory.store.reads import representations
 
     if row.session_id is None:
@@ -147,21 +186,26 @@ def _tell_own(pk: uuid.UUID, row: ProjectPage, made: Plan, *, crossed: bool) -> 
         return
     reps = representations(held.kind, unpack_json(held.completed or held.body))
     origin = Session.objects.only("key").get(pk=row.session_id)
-    made.events.setdefault(pk, []).append(_body(row, reps, origin.key, crossed=crossed))
+    made.events.setdefault(pk, []).append(_body(row, reps, origin.key, here))
 
 
-def _body(row: ProjectPage, reps: Reps, origin: str, *, crossed: bool = False) -> tuple[str, dict[str, Any]]:
-    fields = unpack_json(row.fields)
+def _event_id(row: ProjectPage) -> str:
+    """Of the event that tells of the row's version: so no session is told twice."""
     page = hashlib.sha256(row.page_id.encode("utf-8", "surrogatepass")).hexdigest()[:32]
+    return f"project:{page}:{row.version}"
+
+
+def _body(row: ProjectPage, reps: Reps, origin: str, before: int) -> tuple[str, dict[str, Any]]:
+    fields = unpack_json(row.fields)
     body = {
         "page_id": row.page_id,
         "version": row.version,
         "representations": reps,
         "origin_session": origin,
+        "base_version": before,
         **({"fields": fields} if fields else {}),
     }
-    event_id = f"project:{page}:{row.version}"
-    return (f"{event_id}:crossed", {**body, "crossed": True}) if crossed else (event_id, body)
+    return _event_id(row), body
 
 
 def store(made: Plan) -> None:
@@ -171,11 +215,7 @@ def store(made: Plan) -> None:
     now = timezone.now()
     for pk in sorted(made.events):
         ids = [event_id for event_id, _ in made.events[pk]]
-        known = set(
-            Event.objects.filter(session_id=pk, client_event_id__in=ids).values_list(
-                "client_event_id", flat=True
-            )
-        )
+        known = _told(pk, ids)
         rows: list[Event] = []
         for event_id, body in made.events[pk]:
             raw = canonical(body)

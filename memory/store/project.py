@@ -71,7 +71,7 @@ class Projection:
         if row.kind == "write_resolved" and rejected is None:
             self._resolution(row, outcomes)
         if rejected is None:
-            self.shared.add(row.kind, body, self.live.state, outcomes)
+            self.shared.add(row.seq, row.kind, body, self.live.state, outcomes)
             self._texts(row, body)
             self._titles(row, body)
         self._outcomes(row, outcomes)

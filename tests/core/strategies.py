@@ -134,7 +134,8 @@ def bodies(
                 "page_id": page_id,
                 "version": draw(st.integers(0, 4)),
                 "representations": reps(draw),
-                "crossed": draw(st.sampled_from([False, False, False, True])),
+                "base_version": draw(st.sampled_from([None, None, None, 0, 1])),
+                "fields": draw(st.sampled_from([{}, {"text": "theirs"}])),
             }
         case "operator_pin":
             low = draw(st.none() | st.sampled_from(FIDELITIES))

@@ -23,21 +23,7 @@ from memory.core.events import Update
 from memory.core.journal import MAX_ENTRIES
 from memory.core.validation import MAX_FIELD, MAX_VALUE_BYTES
 from tests.core.cast import Session, faults, of
-
-ANN = "operator:ann"
-
-
-def a_session(**started: Any) -> Session:
-    session = Session(budget=1000, **started)
-    session.add("plan", "plan")
-    session.add("shared", "preference", scope="project")
-    session.add("rule", "constraint")
-    session.prompt()
-    return session
-
-
-def phases(told: list[Outcome], phase: str) -> list[tuple[str, str]]:
-    return [(o.data["update_id"], o.data["reason"]) for o in of(told, "journal") if o.data["phase"] == phase]
+from tests.core.journal_cast import ANN, a_session, phases, version
 
 
 def parked(session: Session, **fields: Any) -> tuple[str, str, str]:
@@ -47,12 +33,6 @@ def parked(session: Session, **fields: Any) -> tuple[str, str, str]:
         o for o in of(session.boundary("flush"), "journal") if o.data["phase"] in ("rejected", "committed")
     ]
     return rejected.data["reason"], rejected.data.get("validator", ""), rejected.data.get("detail", "")
-
-
-def version(session: Session, page_id: str = "plan") -> int:
-    view = page_view(session.state, page_id)
-    assert view is not None
-    return view.version
 
 
 # --- the five checks ---
@@ -456,69 +436,6 @@ def test_the_journal_has_an_end() -> None:
     assert session.refused() == f"the journal is full: {MAX_ENTRIES} updates are staged or parked"
     (boundary,) = of(session.boundary("flush"), "boundary")
     assert boundary.data["committed"] == MAX_ENTRIES
-
-
-# --- a project's commits ---
-
-
-def project_commit(session: Session, version: int = 1, **fields: Any) -> list[Outcome]:
-    reps = {"full": {"tokens": 77}}
-    return session.feed("project_commit", page_id="shared", version=version, representations=reps, **fields)
-
-
-def tokens(session: Session) -> int:
-    view = page_view(session.state, "shared")
-    assert view is not None
-    return max(view.tokens.values())
-
-
-def test_a_clean_page_takes_the_projects_text() -> None:
-    session = a_session()
-    told = project_commit(session, origin_session="other")
-    assert (version(session, "shared"), tokens(session)) == (1, 77)
-    assert told[0].data["taken"] and told[0].data["by"] == "other"
-    project_commit(session)
-    assert session.refused() == "version 1 is not above 1, the last committed one"
-
-
-def test_a_dirty_copy_stays_and_is_parked_at_the_next_boundary() -> None:
-    session = a_session()
-    session.update("shared", 120)
-    project_commit(session)
-    assert (version(session, "shared"), tokens(session)) == (1, 120)
-    told = session.boundary("reset")
-    assert [reason for _, reason in phases(told, "rejected")] == ["DESTRUCTIVE_OP"]
-    assert faults(told) == [] and session_view(session.state).dirty == 0
-    session.feed("operator_restore", ANN, page_ids=["shared"], version=1)
-    assert tokens(session) == 77
-
-
-def test_a_staged_update_of_its_own_is_the_conflict() -> None:
-    session = a_session()
-    session.stage("mine", "shared", scope="project")
-    session.stage("adds", "shared", scope="project", op="append")
-    project_commit(session)
-    told = session.boundary("flush")
-    assert phases(told, "rejected") == [("mine", "DESTRUCTIVE_OP")]
-    assert phases(told, "committed") == [("adds", "")]
-
-
-def test_a_commit_that_crossed_is_parked_at_once() -> None:
-    session = a_session()
-    session.update("shared", 120)
-    session.boundary("flush")
-    told = project_commit(session, crossed=True)
-    assert [reason for _, reason in phases(told, "rejected")] == ["DESTRUCTIVE_OP"]
-    assert (version(session, "shared"), tokens(session)) == (1, 120)
-    update_id = phases(told, "rejected")[0][0]
-    session.feed("write_resolved", ANN, update_id=update_id, action="approve")
-    assert version(session, "shared") == 2
-
-
-def test_pages_of_the_session_are_not_the_projects() -> None:
-    session = a_session()
-    session.feed("project_commit", page_id="plan", version=1, representations={"full": {"tokens": 7}})
-    assert session.refused() == "page 'plan' is not of project scope"
 
 
 # --- lineage ---

@@ -353,7 +353,7 @@ MAKERS: dict[str, Callable[[Random, Names], Body]] = {
         "page_id": _one(r, n),
         "version": r.choice((0, 1, 2, 3, 10**15)),
         "representations": representations(r, n, r.choice((["structured", "full"], ["full"]))),
-        **some(r, {"origin_session": "other", "crossed": maybe(r, 50)}),
+        **some(r, {"origin_session": "other", "base_version": r.choice((None, 0, 1))}),
     },
     "operator_pin": lambda r, n: {
         **_act(r, n),

@@ -163,13 +163,96 @@ def test_commits_that_cross_have_one_winner_and_the_other_is_parked() -> None:
     drain(two)
     (row,) = ProjectPage.objects.all()
     assert (row.version, str(row.session_id)) == (1, one)
-    assert [c.get("crossed", False) for c in commits(two)] == [False, True]
+    assert [(c["version"], c["base_version"]) for c in commits(two)] == [(1, 0)]
     assert not commits(one)
     assert parked(two) == [("DESTRUCTIVE_OP", "it crossed with version 1 of another session")]
     assert (view(two).version, text_of(two)) == (1, "eight")
     feed(two, update("again"), FLUSH)
     drain(one)
     assert (view(one).version, text_of(one)) == (2, "again")
+
+
+def singly(session: str) -> None:
+    """Drains a session in batches of one event."""
+    while apply.apply_pending(session, until=0.0).more:
+        pass
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("fold", [drain, singly])
+def test_one_that_goes_on_before_it_is_told_writes_over_nothing(fold: Callable[[str], object]) -> None:
+    """Whatever stood in its log when the other's commits were told, and however it is cut into batches."""
+    one, two = new_session("one"), new_session("two")
+    for session in (one, two):
+        feed(session, style())
+    for text in ("eight", "nine"):
+        store.append_events(two, [store.NewEvent(*update(text)), store.NewEvent(*FLUSH)])
+    events = [*(update("spaces"), FLUSH), *(update("more spaces"), FLUSH), *(update("most"), FLUSH)]
+    store.append_events(one, [store.NewEvent(*event) for event in events])
+    drain(one)
+    fold(two)
+    drain(one)
+    (row,) = ProjectPage.objects.all()
+    assert (row.version, str(row.session_id)) == (3, one)
+    assert (view(one).version, text_of(one), commits(one)) == (3, "most", [])
+    assert (view(two).version, text_of(two)) == (3, "nine")
+    assert [reason for reason, _ in parked(two)] == ["DESTRUCTIVE_OP"]
+    feed(two, update("ten"), FLUSH)
+    drain(one)
+    assert (view(one).version, text_of(one)) == (4, "ten")
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("fold", [drain, singly])
+def test_one_that_makes_the_page_and_commits_it_unseen_is_parked(fold: Callable[[str], object]) -> None:
+    one, two = new_session("one"), new_session("two")
+    feed(one, style(), update("spaces"), FLUSH, update("more"), FLUSH)
+    store.append_events(two, [style("old"), store.NewEvent(*update("eight")), store.NewEvent(*FLUSH)])
+    fold(two)
+    drain(two)
+    assert (view(one).version, view(two).version, commits(one)) == (2, 2, [])
+    assert [reason for reason, _ in parked(two)] == ["DESTRUCTIVE_OP"]
+    update_id = next(row.update_id for row in store.journal(two) if row.phase == "rejected")
+    answer = store.NewEvent("write_resolved", {"update_id": update_id, "action": "approve"})
+    feed(one, update("and more"), FLUSH)
+    drain(two)
+    store.append_events(two, [answer], actor="operator:ann")
+    drain(two)
+    drain(one)
+    assert (view(one).version, text_of(one), text_of(two)) == (4, "eight", "eight")
+
+
+@pytest.mark.django_db
+def test_a_resumed_session_is_told_what_it_missed() -> None:
+    one, two = new_session("one"), new_session("two")
+    for session in (one, two):
+        feed(session, style())
+    feed(one, update("spaces"), FLUSH)
+    drain(two)
+    feed(two, ("session_ended", {}))
+    feed(one, update("more"), FLUSH, update("most"), FLUSH)
+    assert len(commits(two)) == 1
+    feed(two, ("session_started", STARTED))
+    drain(two)
+    assert (view(two).version, text_of(two), parked(two)) == (3, "most", [])
+    feed(two, ("session_ended", {}), ("session_started", STARTED))
+    feed(one, ("session_ended", {}), ("session_started", STARTED))
+    assert (len(commits(two)), commits(one)) == (2, [])
+
+
+@pytest.mark.django_db
+def test_who_may_not_write_for_the_project_still_follows_it() -> None:
+    """Its own count of versions is ahead of the project's; what it held is parked, not in the way."""
+    one, two = new_session("one"), new_session("two", settings={"grants": ["session"]})
+    for session in (one, two):
+        feed(session, style())
+    feed(two, update("a"), FLUSH, update("b"), FLUSH)
+    feed(one, update("spaces"), FLUSH)
+    drain(two)
+    assert (view(two).version, text_of(two), len(parked(two))) == (1, "b", 1)
+    feed(one, update("more"), FLUSH)
+    drain(two)
+    assert (view(two).version, text_of(two), len(parked(two))) == (2, "more", 1)
 
 
 @pytest.mark.django_db
