@@ -72,6 +72,8 @@ class Forks:
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtestloop(self, session: pytest.Session) -> bool:
+        if session.testsfailed:
+            raise session.Interrupted("not all tests could be collected")
         plan = Plan(session.items)
         self._look(plan)
         for file, module in self.files.items():
