@@ -100,7 +100,7 @@ def read_workload(raw: bytes | str | dict[str, Any], source: str = "workload") -
     Raises ``WorkloadError`` naming ``source``, turn and field; nothing of a refused file is used.
     """
     try:
-        if not isinstance(raw, dict):
+        if isinstance(raw, bytes | str):
             if len(raw) > MAX_BYTES:
                 raise EventError(strict_json.WHOLE, f"is larger than {MAX_BYTES} bytes")
             raw = strict_json.read(raw)
@@ -267,6 +267,8 @@ def _turns(entries: Any, pages: tuple[PageEntry, ...], source: str) -> tuple[Tur
     found, size = [], 2 + len(pages)  # the session's start and end
     for number, value in enumerate(entries):
         try:
+            if type(value) is not dict:
+                forms.fail("turn", "must be an object")
             turn = Turn(**_known(value, _TURN, ()))
             _check_references(turn, number, created)
             _check_updates(turn, updates)

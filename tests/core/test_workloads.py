@@ -117,7 +117,7 @@ def test_a_page_needs(field: str) -> None:
 
 A = {"page_id": "a", "fidelity": "full"}
 BAD_TURNS: list[tuple[str, Any]] = [
-    ("file", []),
+    ("turn", []),
     ("prompt", {"prompt": 1}),
     ("lifecycle", {"lifecycle": "restart"}),
     ("lifecycle", {"lifecycle": None}),
@@ -206,6 +206,12 @@ def test_bytes_that_are_no_json_object(raw: bytes, why: str) -> None:
     with pytest.raises(WorkloadError, match=why) as caught:
         read_workload(raw, "w.json")
     assert (caught.value.source, caught.value.field) == ("w.json", "file")
+
+
+@pytest.mark.parametrize("value", [[], None, 3])
+def test_what_json_gave_must_be_an_object(value: Any) -> None:
+    with pytest.raises(WorkloadError, match="workload: file: must hold a JSON object"):
+        read_workload(value)
 
 
 def test_numbers_too_large_for_json_are_refused() -> None:
