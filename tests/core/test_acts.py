@@ -5,10 +5,25 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from memory.core import Event, Outcome, decode_body, dry_run, dump_state, page_view
+from memory.core import (
+    Event,
+    Outcome,
+    clone,
+    decode_body,
+    dry_run,
+    dump_state,
+    new_state,
+    page_ids,
+    page_view,
+    step,
+)
+from memory.core.acts import bound_side
 from memory.core.types import Fidelity
 from tests.core.cast import Session, of
+from tests.core.strategies import streams
 
 
 def session_of_three(budget: int = 220, mode: str = "enforced") -> Session:
@@ -299,6 +314,39 @@ def test_dry_run_tells_the_cost_and_changes_nothing() -> None:
     session.feed("operator_pin", page_ids=["a"], min_fidelity="full")
     session.prompt()
     assert (session.fidelity("a"), session.fidelity("b")) == ("full", "pointer")  # as it was foretold
+
+
+@settings(max_examples=20)
+@given(streams(), st.data())
+def test_a_dry_run_is_what_the_next_prompt_becomes(
+    stream: list[tuple[str, Any]], data: st.DataObject
+) -> None:
+    """At any moment, on whichever side an act moves; and the state is as it was."""
+    stream[0][1]["shadow_budget"] = data.draw(st.sampled_from([None, 80]))
+    state = new_state()
+    for seq, (kind, body) in enumerate(stream, 1):
+        step(state, Event(seq, decode_body(kind, body)))
+    side = bound_side(state)
+    if side is None:
+        return
+    acts = ("operator_pin", "operator_demote", "operator_unpin", "operator_restore")
+    for page_id in page_ids(state):
+        body = {"page_ids": [page_id]}
+        event = Event(state.seq + 1, decode_body(data.draw(st.sampled_from(acts)), body), "operator:ann")
+        before, other = dump_state(state), clone(state)
+        tried = dry_run(state, event)
+        assert dump_state(state) == before
+        assert tried.allowed != any(o.data.get("state") == "refused" for o in step(other, event))
+        kind = "prompt_requested" if state.mode == "enforced" else "prompt_observed"
+        fixed = {"fixed_tokens": state.fixed_tokens} if state.mode == "enforced" else {}
+        asked = Event(other.seq + 1, decode_body(kind, {"request_id": "next", **fixed}))
+        (prompt,) = (o.data for o in step(other, asked) if o.kind == "prompt" and o.side == side.side)
+        assert prompt["tokens_used"] == tried.tokens_after
+        assert prompt["page_budget"] == tried.budget
+        assert (prompt["floor_tokens"], prompt["insufficient_by"]) == (
+            tried.floor_tokens,
+            tried.insufficient_by,
+        )
 
 
 def test_dry_run_of_a_shadow_has_the_shadows_own_budget() -> None:
