@@ -26,6 +26,7 @@ class Replay:
 
     trace: tuple[bytes, ...]
     metrics: dict[str, Any]
+    rejected: tuple[tuple[int, str], ...] = ()  # events that could not be applied: seq, why
 
     def trace_bytes(self) -> bytes:
         """The trace as its file holds it: every line ends in a newline."""
@@ -45,18 +46,22 @@ def replay(
     policy: Policy | None = None,
     budget: int | None = None,
     validators: Mapping[str, Validator] | None = None,
+    *,
+    side: Side | None = None,
 ) -> Replay:
     """Run a log from its start, as it is or under another policy or budget (tokens for pages).
 
     An enforced log runs under the asked policy. In a log of a session that was only read the asked policy is
     the shadow's, which gets ``budget`` tokens; trace and metrics are then that side's. Changes of policy or
     budget within the log give way to what is asked. ``validators``: the plug-ins that the session had, as for
-    ``new_state``. Raises ``CoreError`` for a log that starts no session.
+    ``new_state``. ``side``: which side's trace and metrics are wanted, where it is not that one. Raises
+    ``CoreError`` for a log that starts no session, or a side that it does not have.
     """
     log = _asked(list(events), policy, budget)
     state = engine.new_state(validators, replaying=True)
     ahead = LookAhead(log)
-    records: dict[Side, list[bytes]] = {side: [] for side in Side}
+    records: dict[Side, list[bytes]] = {one: [] for one in Side}
+    rejected: list[tuple[int, str]] = []
     for event in log:
         if isinstance(event.body, ev.PromptRequested | ev.PromptObserved):
             tell_future(state, ahead, event.seq)
@@ -64,12 +69,18 @@ def replay(
         if event.seq == 1 and not state.started:
             raise CoreError(str(told[0].data["why"]))
         _keep_records(told, records)
+        rejected += [(one.seq, str(one.data["why"])) for one in told if one.kind == "rejected"]
     if state.primary is None:
         raise CoreError("the log starts no session")
     _keep_records(close_turn(state, final=True), records)
-    side = state.primary if state.shadow is None or state.mode is Mode.ENFORCED else state.shadow
-    trace = (state.head, *records[side.side])
-    return Replay(trace, _metrics(state, side, trace))
+    chosen = state.primary if state.shadow is None or state.mode is Mode.ENFORCED else state.shadow
+    if side is not None and side is not chosen.side:
+        other = next((one for one in state.sides() if one.side is side), None)
+        if other is None:
+            raise CoreError(f"the log has no {side.value} side")
+        chosen = other
+    trace = (state.head, *records[chosen.side])
+    return Replay(trace, _metrics(state, chosen, trace), tuple(rejected))
 
 
 def _keep_records(told: list[Outcome], records: dict[Side, list[bytes]]) -> None:

@@ -5,10 +5,12 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import os
 import shutil
 import subprocess
 import sys
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -199,9 +201,58 @@ def test_outputs_are_written_together_or_not_at_all(tmp_path: Path, monkeypatch:
             self, place, content
         ),
     )
-    with pytest.raises(KeyboardInterrupt):
-        run(*words, "--metrics", tmp_path / "out.json")
+    assert refused(*words, "--metrics", tmp_path / "out.json", status=130) == "stopped; nothing was written"
     assert (trace.read_bytes(), files(tmp_path)) == (b"before", ["out.jsonl"])
+
+
+def test_a_link_leads_on_and_a_file_keeps_its_mode(tmp_path: Path) -> None:
+    place, link = tmp_path / "out.jsonl", tmp_path / "link"
+    place.write_bytes(b"before")
+    place.chmod(0o640)
+    link.symlink_to(place)
+    run(GATES, "--policy", "lru", "--budget", 180, "--trace", link)
+    assert link.is_symlink() and place.read_bytes().startswith(b"{")
+    assert place.stat().st_mode & 0o777 == 0o640
+    place.chmod(0o440)
+    why = refused(GATES, "--policy", "lru", "--budget", 90, "--trace", place, status=1)
+    assert "may not be written" in why
+
+
+def test_a_pipe_is_written_to(tmp_path: Path) -> None:
+    """What is no regular file stays what it is."""
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    with ThreadPoolExecutor(1) as reader:
+        read = reader.submit(pipe.read_bytes)
+        run(GATES, "--policy", "lru", "--budget", 180, "--trace", pipe)
+        assert read.result(timeout=20).startswith(b"{")
+    assert pipe.is_fifo()
+
+
+def test_a_folder_made_for_nothing_is_gone_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted(self: Any, place: Path, content: bytes) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(outputs.Outputs, "write", interrupted)
+    refused(GATES, "--policies", "lru", "--budgets", 180, "--out", tmp_path / "new", status=130)
+    assert files(tmp_path) == []
+
+
+def test_either_side_of_a_log_that_was_only_read(tmp_path: Path) -> None:
+    """The shadow unless asked; the recorded side by name. A workload has one."""
+    assert " (shadow) " in run(LOG)
+    assert run(LOG, "--side", "primary").startswith("observed")
+    assert "has one side" in refused(GATES, "--policy", "lru", "--budget", 1, "--side", "shadow")
+
+
+def test_events_left_out_are_named(tmp_path: Path) -> None:
+    seq = LOG.read_bytes().count(b"\n") + 1
+    log = tmp_path / "log.jsonl"
+    line = {"seq": seq, "kind": "dirty_marked", "v": 1, "actor": "harness", "body": {"page_id": "nowhere"}}
+    log.write_text(LOG.read_text("utf-8") + json.dumps(line) + "\n", "utf-8")
+    err = io.StringIO()
+    call_command("replay", str(log), stdout=io.StringIO(), stderr=err)
+    assert f"event {seq} could not be applied and was left out: no page 'nowhere'" in err.getvalue()
 
 
 # --- verify ---

@@ -6,6 +6,7 @@ Exit status 0: it ran (or the trace verifies); 2: the input or the command was r
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import re
@@ -20,11 +21,13 @@ from django.core.management.base import BaseCommand, CommandError
 from memory import core
 from memory.core import CoreError, Policy, Replay, TraceError
 from memory.core.replay import metrics_bytes
+from memory.core.types import Side
 from memory.core.workloads import MAX_BYTES
 from memory.outputs import Outputs
 from memory.safe import one_line
 
 MAX_BUDGET: Final = 10**15
+TOLD: Final = 5  # events that could not be applied
 _COLUMNS: Final = (
     ("policy", 20), ("budget", 8), ("turns", 6), ("faults", 7), ("insuff.", 8), ("alerts", 7), ("thrash", 7),
     ("page-ins", 9), ("tokens in", 10), ("moved", 10), ("used", 9),
@@ -54,6 +57,7 @@ class Command(BaseCommand):
         add("--session", metavar="ID|KEY", help="replay a session of this installation instead")
         add("--policy", metavar="NAME|FILE.json", help="the policy, built in or declared in a file")
         add("--budget", type=_budget, help="tokens for pages")
+        add("--side", choices=[side.value for side in Side], help="of a log that has two; else the policy's")
         add("--trace", type=Path, help="where the decision trace goes (JSON lines)")
         add("--metrics", type=Path, help="where the metrics go (one JSON object); with --verify: checked too")
         add("--policies", metavar="all|A,B", help="several policies, names or files")
@@ -75,9 +79,11 @@ class Command(BaseCommand):
         try:
             self._write(runs, run, log, options)
         except CoreError as error:
-            raise _refuse(str(error)) from None
+            raise _refuse(f"{options['file'] or options['session']}: {error}") from None
+        except KeyboardInterrupt:
+            raise CommandError("stopped; nothing was written", returncode=130) from None
         except OSError as error:
-            where = getattr(error, "filename2", None) or error.filename or ""
+            where = getattr(error, "filename2", None) or error.filename or "standard output"
             raise CommandError(f"cannot write {where}: {error.strerror or error}") from None
 
     def _input(
@@ -88,6 +94,8 @@ class Command(BaseCommand):
             events = self._session(options["session"])
         elif _is_log(options["file"]):
             events = _read_log(options["file"])
+        elif options["side"] is not None:
+            raise _refuse("a workload has one side; --side is for logs")
         else:
             workload = _read_workload(options["file"])
             return (
@@ -96,8 +104,9 @@ class Command(BaseCommand):
                     core.workload_events(workload, _given(run.policy), _given(run.budget))
                 ),
             )
+        side = None if options["side"] is None else Side(options["side"])
         return (
-            lambda run: core.replay(events, run.policy, run.budget),
+            lambda run: core.replay(events, run.policy, run.budget, side=side),
             lambda run: core.write_log(events),
         )
 
@@ -128,12 +137,12 @@ class Command(BaseCommand):
         log: Callable[[Run], Iterator[bytes]],
         options: dict[str, Any],
     ) -> None:
-        if options["out"] is not None:
-            options["out"].mkdir(parents=True, exist_ok=True)
-        with Outputs() as outputs:
-            rows = []
+        rows: list[dict[str, Any]] = []
+        rejected: tuple[tuple[int, str], ...] = ()
+        with _folder(options["out"]), Outputs() as outputs:
             for run in runs:
                 found = replay(run)
+                rejected = found.rejected
                 if run.trace is not None:
                     outputs.write(run.trace, found.trace_bytes())
                 if run.metrics is not None:
@@ -142,6 +151,10 @@ class Command(BaseCommand):
             if options["export_log"] is not None:
                 outputs.write(options["export_log"], b"".join(log(runs[0])))
             outputs.commit()
+        for seq, why in rejected[:TOLD]:
+            self.stderr.write(one_line(f"event {seq} could not be applied and was left out: {why}", 400))
+        if len(rejected) > TOLD:
+            self.stderr.write(f"and {len(rejected) - TOLD} more")
         for line in _table(rows) if options["out"] is not None else _summary(rows[0]):
             self.stdout.write(line)
 
@@ -157,7 +170,23 @@ class Command(BaseCommand):
             raise CommandError(f"{path}: {one_line(str(error), 600)}") from None
         if whole != kept:
             raise CommandError(f"{path}: the trace holds together but is not the one of {metrics}")
-        self.stdout.write(f"{path}: {turns} turns, as they were written")
+        same = "" if metrics is None else f", and its hash is the one in {metrics}"
+        self.stdout.write(f"{path}: {turns} turns, as they were written{same}")
+
+
+@contextlib.contextmanager
+def _folder(path: Path | None) -> Iterator[None]:
+    """The folder is there; one that was made for this is gone again if nothing came of it."""
+    made = path is not None and not path.exists()
+    if path is not None:
+        path.mkdir(parents=True, exist_ok=True)
+    try:
+        yield
+    except BaseException:
+        if path is not None and made:
+            with contextlib.suppress(OSError):
+                path.rmdir()
+        raise
 
 
 # --- options ---
@@ -218,10 +247,13 @@ def _runs(options: dict[str, Any], *, workload: bool) -> list[Run]:
     policies: list[Policy | None]
     if names is None:
         policies = [None]
-    elif names.strip() == "all":
-        policies = [policy for policy in core.POLICIES.values() if policy.selects]
     else:
-        policies = [_policy(name.strip()) for name in names.split(",")]
+        policies = []
+        for name in names.split(","):
+            if name.strip() == "all":
+                policies += [policy for policy in core.POLICIES.values() if policy.selects]
+            else:
+                policies.append(_policy(name.strip()))
     found = []
     for policy in policies:
         for budget in options["budgets"] or [None]:
@@ -321,12 +353,11 @@ def _table(rows: list[dict[str, Any]]) -> Iterator[str]:
 
 def _summary(metrics: dict[str, Any]) -> Iterator[str]:
     budget = "" if metrics["budget"] is None else f" at {metrics['budget']} tokens"
+    shadow = " (shadow)" if metrics["side"] == Side.SHADOW else ""
     faults = ", ".join(f"{kind} {count}" for kind, count in metrics["faults"].items())
     yield (
-        f"{metrics['policy']}{budget}: {metrics['turns']} turns, {metrics['total_faults']} faults"
+        f"{metrics['policy']}{shadow}{budget}: {metrics['turns']} turns, {metrics['total_faults']} faults"
         f"{f' ({faults})' if faults else ''}, {sum(metrics['insufficient'].values())} insufficient, "
         f"{metrics['alerts']} alerts, {metrics['page_ins']} page-ins of {metrics['page_in_tokens']} tokens, "
         f"thrash {metrics['thrash']:.3f}"
     )
-    if metrics["rejected_events"]:
-        yield f"{metrics['rejected_events']} events of the log could not be applied and were left out"
