@@ -19,7 +19,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from django.db import connection
-from django.db.models import QuerySet
+from django.db.models import F, QuerySet
 from django.utils import timezone
 
 from memory import core
@@ -147,9 +147,8 @@ def _agreed(project: int, page_ids: list[str]) -> list[ProjectPage]:
 
 def _follows(pk: uuid.UUID, row: ProjectPage, commit: Commit, told: dict[str, int]) -> bool:
     """Had the session folded the project's newest version before it committed?"""
-    if row.version == 0 or row.session_id == pk:
-        return True
-    return commit.version > row.version and told.get(_event_id(row), commit.seq) < commit.seq
+    knew = row.version == 0 or row.session_id == pk or told.get(_event_id(row), commit.seq) < commit.seq
+    return knew and commit.version > row.version
 
 
 def _told(pk: uuid.UUID, event_ids: list[str]) -> dict[str, int]:
@@ -209,33 +208,46 @@ def _body(row: ProjectPage, reps: Reps, origin: str, before: int) -> tuple[str, 
 
 
 def store(made: Plan) -> None:
-    """Appends what was planned; an event that is there already is left."""
+    """Appends what was planned, a few sessions at a time. Nothing of it can be there already: a page's
+    versions only grow, and each is told once to a session that was not told of it.
+    """
     for row in made.agreed:
         row.save(update_fields=["version", "session", "text_seq", "fields"])
     now = timezone.now()
+    packed = {event_id: _packed(body) for told in made.events.values() for event_id, body in told}
+    for some in chunks(sorted(made.events), _ROWS):
+        rows = []
+        by_count: dict[int, list[uuid.UUID]] = {}
+        for pk in some:
+            ids = [event_id for event_id, _ in made.events[pk] if packed[event_id][0]]
+            rows += [
+                _row(pk, made.last[pk] + n, event_id, *packed[event_id]) for n, event_id in enumerate(ids, 1)
+            ]
+            by_count.setdefault(len(ids), []).append(pk)
+        Event.objects.bulk_create(rows, batch_size=_ROWS)
+        for count, pks in by_count.items():
+            Session.objects.filter(pk__in=pks).update(last_seq=F("last_seq") + count, arrived_at=now)
     for pk in sorted(made.events):
-        ids = [event_id for event_id, _ in made.events[pk]]
-        known = _told(pk, ids)
-        rows: list[Event] = []
-        for event_id, body in made.events[pk]:
-            raw = canonical(body)
-            if len(raw) > MAX_EVENT:
-                log.warning("session %s: the commit %s is too large to be sent on", pk, event_id)
-            elif event_id not in known:
-                rows.append(_row(pk, made.last[pk] + len(rows) + 1, event_id, raw))
-        Event.objects.bulk_create(rows, batch_size=50)
-        Session.objects.filter(pk=pk).update(last_seq=made.last[pk] + len(rows), arrived_at=now)
         wake.wake_on_commit(str(pk))
 
 
-def _row(pk: uuid.UUID, seq: int, event_id: str, raw: bytes) -> Event:
+def _packed(body: dict[str, Any]) -> tuple[bytes, str]:
+    """As it is stored, and its hash; nothing of one that is too large to be sent on."""
+    raw = canonical(body)
+    if len(raw) > MAX_EVENT:
+        log.warning("version %d of %r is too large to be sent on", body["version"], body["page_id"])
+        return b"", ""
+    return pack(raw), event_sha256("project_commit", raw)
+
+
+def _row(pk: uuid.UUID, seq: int, event_id: str, packed: bytes, sha256: str) -> Event:
     return Event(
         session_id=pk,
         seq=seq,
         kind="project_commit",
         actor="system",
         client_event_id=event_id,
-        body=pack(raw),
-        body_sha256=event_sha256("project_commit", raw),
+        body=packed,
+        body_sha256=sha256,
         version=core.event_version("project_commit"),
     )
