@@ -150,3 +150,23 @@ def test_an_answer_is_for_the_side_where_the_update_is_parked() -> None:
         told = session.feed("write_resolved", ANN, update_id="u", action="drop")
         assert [(o.side.value, o.data["phase"]) for o in told] == [("primary", "resolved")]
         assert [e.update.update_id for e in side_of(session, shadow=True).journal.staged()] == left
+
+
+def test_an_update_delivered_again_after_a_reload_is_known() -> None:
+    session = a_session()
+    session.stage("u", "plan")
+    session.boundary("flush")
+    session.state = load_state(dump_state(session.state))
+    (told,) = session.stage("u", "plan")
+    assert told.data["redelivered"] == "u"
+    assert session_view(session.state).dirty == 0
+
+
+@pytest.mark.parametrize(("pin", "reason"), [("hard", "POLICY_DENIED"), ("soft", "")])
+@pytest.mark.parametrize("field", ["pin", "min_fidelity"])
+def test_only_a_hard_pin_keeps_its_minimum_from_being_lowered(pin: str, reason: str, field: str) -> None:
+    session = a_session()
+    session.add("a", "preference", pin=pin, min_fidelity="structured", tokens={"structured": 5, "full": 9})
+    session.stage("u", "a", field=field, value={"pin": "none", "min_fidelity": "pointer"}[field])
+    told = of(session.boundary("flush"), "journal")
+    assert [o.data["reason"] for o in told if o.data["phase"] == "validated"] == [reason]
