@@ -24,6 +24,14 @@ def test_what_the_page_imports_is_public() -> None:
     assert all(hasattr(core, name) for name in core.__all__)
 
 
+def test_every_module_has_its_place_on_the_page() -> None:
+    """Once, so that whoever looks for one finds it, and no name outlives its module."""
+    table = DOC.partition("## Where what is")[2]
+    named = [name for row in table.splitlines() for name in re.findall(r"`([a-z_]+)`", row)]
+    there = {path.stem for path in (ROOT / "memory" / "core").glob("*.py")} - {"__init__"}
+    assert sorted(named) == sorted(there)
+
+
 def test_it_needs_nothing_installed() -> None:
     """In a Python without site-packages, importing it brings in the standard library and itself alone."""
     code = (
