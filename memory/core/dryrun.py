@@ -32,6 +32,8 @@ def dry_run(state: State, event: Event) -> DryRun:
     """Try an operator's act; ``state`` is not changed."""
     if not state.started:
         return DryRun(False, "the session has not started", 0, 0, None)
+    if not event.body.KIND.startswith("operator_"):
+        return DryRun(False, f"{event.body.KIND} is no operator's act", 0, 0, None)
     trial = clone(state)
     close_turn(trial, final=False)
     side = bound_side(trial)

@@ -53,8 +53,8 @@ FORM: Final = forms.Form(
 
 
 def declared_policy(value: Any, where: str) -> Policy:
-    """One declared policy of an event; ``EventError`` names the field."""
-    policy: Policy = FORM.nested(value, where)
+    """One declared policy of an event, as JSON or as a ``Policy``; ``EventError`` names the field."""
+    policy: Policy = FORM.nested(value.to_json() if isinstance(value, Policy) else value, where)
     _check_marks(policy, where + ".")
     return policy
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from memory.core import codec
 from memory.core.declarations import Declarations
-from memory.core.errors import CoreError
+from memory.core.errors import CoreError, EventError
 from memory.core.journal import Journal
 from memory.core.metrics import Totals
 from memory.core.page_columns import dump_pages, load_pages
@@ -90,11 +90,15 @@ def dump_state(state: State) -> bytes:
 def load_state(raw: bytes, validators: Mapping[str, Validator] | None = None) -> State:
     """A state from ``dump_state``'s bytes. ``validators``: as for ``new_state``.
 
-    Raises ``CoreError`` for bytes of another version.
+    Raises ``CoreError`` for bytes of another version, or of something else.
     """
-    data = codec.parse_json(raw)
-    if data.get("version") != VERSION:
-        raise CoreError(f"snapshot of version {data.get('version')!r}, not {VERSION}")
+    try:
+        data = codec.parse_json(raw)
+        version = data["version"]
+    except (EventError, KeyError, TypeError):
+        raise CoreError("these bytes are no snapshot of a state") from None
+    if version != VERSION:
+        raise CoreError(f"snapshot of version {version!r}, not {VERSION}: fold the log again")
     state = State()
     state.validators = dict(validators or {})
     for name, value in zip(_PLAIN, data["plain"], strict=True):
