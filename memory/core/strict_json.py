@@ -35,7 +35,10 @@ _DECODER = json.JSONDecoder(object_pairs_hook=_object, parse_constant=_constant)
 def read(raw: bytes | str) -> Any:
     """What the text holds; ``EventError`` (field ``file``) for anything that is not strictly JSON."""
     try:
-        return _DECODER.decode(raw if isinstance(raw, str) else raw.decode("utf-8"))
+        text = raw if isinstance(raw, str) else raw.decode("utf-8")
+        if text.startswith("\ufeff"):
+            raise EventError(WHOLE, "begins with a byte order mark: save it without")
+        return _DECODER.decode(text)
     except UnicodeDecodeError as error:
         raise EventError(WHOLE, f"is not UTF-8 (byte {error.start})") from None
     except RecursionError:

@@ -192,6 +192,7 @@ def test_a_bad_file_is_refused_by_its_field(field: str, change: dict[str, Any]) 
         (b"", "not JSON"),
         (b"[]", "object"),
         (b"\xff{}", "UTF-8"),
+        (b"\xef\xbb\xbf{}", "byte order mark"),
         (b'{"pages": [], "turns": [}', "line 1, column 25"),
         (b'{"pages": [], "pages": [], "turns": []}', "'pages' twice"),
         (b'{"pages": [], "turns": [{"demands": [{"page_id": "a", "page_id": "b"}]}]}', "'page_id' twice"),
