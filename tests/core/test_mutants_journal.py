@@ -9,6 +9,8 @@ import pytest
 from memory.core import dump_state, load_state, session_view
 from memory.core import journal as journal_module
 from memory.core.codec import MAX_VALIDATORS
+from memory.core.events import Update
+from memory.core.validation import check_form
 from tests.core.cast import Session, of
 from tests.core.journal_cast import ANN, a_session, phases
 
@@ -170,3 +172,62 @@ def test_only_a_hard_pin_keeps_its_minimum_from_being_lowered(pin: str, reason: 
     session.stage("u", "a", field=field, value={"pin": "none", "min_fidelity": "pointer"}[field])
     told = of(session.boundary("flush"), "journal")
     assert [o.data["reason"] for o in told if o.data["phase"] == "validated"] == [reason]
+
+
+def bound(rule: dict[str, Any], page_id: str = "plan") -> bool:
+    """Is an update of the page parked by this rule?"""
+    session = a_session(write_rules=[{"name": "r", "deny": True, **rule}])
+    session.add("plank", "plan")
+    session.add("pool", "plan")
+    session.stage("u", page_id)
+    return phases(session.boundary("flush"), "rejected") == [("u", "POLICY_DENIED")]
+
+
+def test_a_rule_binds_the_scopes_and_pages_that_it_names() -> None:
+    assert bound({"scopes": ["session"]})
+    assert not bound({"scopes": ["project"]})
+    assert bound({"pages": ["pool", "plan"]})
+    assert bound({"pages": ["nothing*", "pla*"]})
+    assert bound({"pages": ["plan*"]}, "plank")
+    assert not bound({"pages": ["pla*"]}, "pool")
+    assert not bound({"pages": ["plan"]}, "plank")
+
+
+def test_a_required_verdict_is_missing_though_other_validators_are_here() -> None:
+    calls: list[str] = []
+    session = a_session(validators=["licence"])
+    session.state.validators = {"secrets": lambda update, page: calls.append(update.update_id) or "a secret"}
+    session.stage("u", "plan")
+    (rejected,) = [o.data for o in of(session.boundary("flush"), "journal") if o.data["phase"] == "rejected"]
+    assert (rejected["validator"], rejected["detail"]) == ("plugin:licence", "no verdict of licence")
+    assert calls == []
+    assert judged(session) == ["judged"]
+    assert calls == ["u"]
+    assert judged(session, validator="another") == ["judged"]
+    assert calls == ["u"]  # a denial is not asked for again
+
+
+def test_a_negative_base_version_is_malformed() -> None:
+    fields = {"field": "f", "op": "append", "value": 1, "scope": "session", "evidence_ref": "plan"}
+    for version, reason in ((-1, "SCHEMA_INVALID"), (0, "")):
+        update = Update(update_id="u", page_id="plan", base_version=version, **fields)
+        assert check_form(update).reason == reason
+
+
+def test_an_operators_return_to_a_version_is_bound_by_no_rule_and_needs_no_verdict() -> None:
+    session = a_session(write_rules=[{"name": "r", "fields": ["text"], "deny": True}], validators=["licence"])
+    session.dirty("plan")
+    session.boundary("flush")
+    session.feed("operator_restore", ANN, page_ids=["plan"], version=1)
+    told = session.boundary("flush")
+    assert [update_id.split(":")[0] for update_id, _ in phases(told, "committed")] == ["restore"]
+    assert phases(told, "rejected") == []
+
+
+def test_an_operators_return_to_a_version_is_bound_by_the_sessions_grants() -> None:
+    session = a_session(settings={"grants": ["session"]})
+    session.dirty("shared")
+    session.boundary("flush")
+    session.feed("operator_restore", ANN, page_ids=["shared"], version=1)
+    (rejected,) = phases(session.boundary("flush"), "rejected")
+    assert rejected[1] == "SCOPE_DENIED"
