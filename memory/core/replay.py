@@ -73,14 +73,26 @@ def replay(
     if state.primary is None:
         raise CoreError("the log starts no session")
     _keep_records(close_turn(state, final=True), records)
-    chosen = state.primary if state.shadow is None or state.mode is Mode.ENFORCED else state.shadow
-    if side is not None and side is not chosen.side:
-        other = next((one for one in state.sides() if one.side is side), None)
-        if other is None:
-            raise CoreError(f"the log has no {side.value} side")
-        chosen = other
+    chosen = _wanted(state, side, asked=policy is not None or budget is not None)
     trace = (state.head, *records[chosen.side])
     return Replay(trace, _metrics(state, chosen, trace), tuple(rejected))
+
+
+def _wanted(state: State, side: Side | None, *, asked: bool) -> SideState:
+    """The side whose trace is written. ``asked``: for a policy or a budget."""
+    assert state.primary is not None
+    enforced = state.mode is Mode.ENFORCED
+    chosen = state.primary if state.shadow is None or enforced else state.shadow
+    if side is None or side is chosen.side:
+        return chosen
+    if asked and not enforced:
+        raise CoreError(
+            "what is asked of a session that was only read is its shadow's; its primary is history"
+        )
+    other = next((one for one in state.sides() if one.side is side), None)
+    if other is None:
+        raise CoreError(f"the log has no {side.value} side")
+    return other
 
 
 def _keep_records(told: list[Outcome], records: dict[Side, list[bytes]]) -> None:

@@ -30,6 +30,7 @@ from memory.core import (
     write_log,
 )
 from memory.core.replay import metrics_bytes
+from memory.core.types import Side
 from tests.core import byte_driver
 from tests.core.cast import Session, of, page
 
@@ -277,6 +278,14 @@ def test_a_budget_alone_needs_a_side_that_can_be_chosen_anew() -> None:
     with pytest.raises(CoreError, match="has no shadow: a budget needs a policy"):
         replay(session.events, budget=60)
     assert replay(session.events, CLAWVM, 60).metrics["budget"] == 60
+
+
+def test_what_was_recorded_cannot_be_asked_for_anew() -> None:
+    """Its trace under another policy's name, or at another budget, would be the same one."""
+    for policy, budget in ((CLAWVM, None), (CLAWVM, 60)):
+        with pytest.raises(CoreError, match="its primary is history"):
+            replay(day().events, policy, budget, side=Side.PRIMARY)
+    assert replay(day().events, side=Side.PRIMARY).metrics["policy"].startswith("observed")
 
 
 def test_a_built_in_name_is_never_another_policy() -> None:
