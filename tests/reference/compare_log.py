@@ -15,6 +15,8 @@ from .workloads import ORDER
 
 SAME_NAME = ("turn", "policy", "budget", "page_budget", "tokens_used", "resident_tokens", "required_tokens", "floor_tokens", "insufficient_by", "unmet", "prefix_tokens")
 
+NO_EFFECT = ("model_answered", "receipt", "page_linked", "noted")  # on nothing that is compared; when they are refused is not compared
+
 
 def events_of(raw: list[dict[str, Any]]) -> list[Event]:
     return [Event(one["seq"], decode_body(one["kind"], one["body"]), one.get("actor", "harness")) for one in raw]
@@ -39,9 +41,9 @@ def differences(raw: list[dict[str, Any]]) -> list[str]:
     records, rejected = engine_records(raw)
     ours = run_log(raw)
     out = []
-    if rejected != ours.rejected:
-        apart = sorted(set(rejected) ^ set(ours.rejected))
-        kinds = {one["seq"]: one["kind"] for one in raw}
+    kinds = {one["seq"]: one["kind"] for one in raw}
+    apart = sorted(seq for seq in set(rejected) ^ set(ours.rejected) if kinds[seq] not in NO_EFFECT)
+    if apart:
         out.append(f"rejected: {[(seq, kinds[seq], 'engine' if seq in rejected else 'reference') for seq in apart[:5]]}")
     for side in ours.sides:
         out += of_side(side.name, records[side.name], side.turns)

@@ -6,15 +6,15 @@ What those leave open is marked `Reading:`. An event that cannot be applied chan
 
 from __future__ import annotations
 
-from collections import Counter
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 from . import log_acts, policies
 from .log_journal import LogJournal
 from .log_pages import LogPage, page_of, tokens_of, touches
 from .log_sides import FULL, PLENTY, Asked, Demand, Side, Turn, choose
 from .policies import Policy
-from .workloads import ABSENT, POINTER, rank
+from .selection import priority
+from .workloads import ABSENT, PATHS, POINTER, rank
 
 
 class Refused(Exception):
@@ -62,6 +62,17 @@ class Session:
             raise Refused(f"no page {page_id}")
         return self.pages[page_id]
 
+    def pin_budget(self) -> int | None:
+        """Reading: hard minima may take what pages had in the last prompt of the side that selects; before it, the budget."""
+        side = self.sides[-1]
+        return page_budget(self, side, 0)
+
+    def restore_version(self, page: LogPage, version: int, seq: int) -> None:
+        """Through the journal: an update that is staged like any other, and valid."""
+        self.journal.stage({"update_id": f"restore:{seq}:{page.page_id}", "page_id": page.page_id, "restore": version})
+        page.dirty = True
+        new_text(self, page, None)
+
     def policy(self, name: str) -> Policy:
         if name in self.declared_policies:
             return self.declared_policies[name]
@@ -107,7 +118,7 @@ def started(session: Session, body: dict, event: dict) -> None:
     session.journal.rules = body.get("write_rules", [])
     session.journal.required = list(body.get("validators", []))
     name = body.get("policy", "clawvm")
-    if session.mode == "observed" or name == "observed":
+    if session.mode != "enforced" or name == "observed":
         primary = Side("primary", Policy("observed"), observed=True)
         primary.resolves = settings.get("harness_resolves", False)
     else:
@@ -123,9 +134,10 @@ def started(session: Session, body: dict, event: dict) -> None:
 def settings_changed(session: Session, body: dict, event: dict) -> None:
     if body.get("policy") is not None:
         chosen = session.policy(body["policy"])
-        for side in session.sides:
-            if not side.observed:
-                side.policy, side.resolves = chosen, chosen.resolves
+        side = session.sides[0] if session.mode == "enforced" else session.sides[-1]
+        if side.observed:
+            raise Refused("a session that is only read, and it has no shadow")
+        side.policy, side.resolves = chosen, chosen.resolves
     for name in ("budget", "reserve", "window"):
         if body.get(name) is not None:
             setattr(session, name, body[name])
@@ -150,15 +162,18 @@ def page_created(session: Session, body: dict, event: dict) -> None:
 
 def page_updated(session: Session, body: dict, event: dict) -> None:
     page = session.page(body["page_id"])
+    if any(label not in PATHS[page.type] for label in body["representations"]):
+        raise Refused("off the type's path")
     new_text(session, page, body["representations"])
     page.gone = ""
     if not body.get("durable", False):
         page.dirty = True
 
 
-def new_text(session: Session, page: LogPage, representations: dict) -> None:
+def new_text(session: Session, page: LogPage, representations: dict | None) -> None:
     leave_copy(session, page)
-    page.tokens = tokens_of(representations)
+    if representations is not None:
+        page.tokens = tokens_of(representations)
     arrive(session, page.page_id)
 
 
@@ -187,8 +202,7 @@ def page_retired(session: Session, body: dict, event: dict) -> None:
 
 def leave(session: Session, page: LogPage, how: str) -> None:
     if page.gone:
-        if how == "superseded" or page.gone == how:
-            raise Refused("it is gone")
+        raise Refused("it is gone")
     if how == "superseded":
         leave_copy(session, page)
         page.dirty = False
@@ -263,15 +277,16 @@ def turn_of(session: Session, side: Side, live: list[LogPage], fixed: int, recor
     if side.observed:
         standing, used, budget, whole = as_recorded(session, side, live, recorded)
         reason = {page_id: "recorded" for page_id in standing}
-        unmet: list[str] = []
         needed = {page_id: level for page_id, level in asked.levels.items()}
         for page in live:
             if page.pin == "hard" or (session.after_loss and page.must_survive()):
                 needed[page.page_id] = max(page.minimum, needed.get(page.page_id, ABSENT))
         required = sum(session.pages[page_id].cost(level) for page_id, level in needed.items())
+        missing = [page for page in live if standing[page.page_id] < needed.get(page.page_id, ABSENT)]
+        unmet = [page.page_id for page in sorted(missing, key=priority)]
         floor = sum(page.cost(max(page.minimum, needed.get(page.page_id, ABSENT))) for page in live)
     else:
-        if side.name == "shadow":
+        if side.name == "shadow" and session.mode != "enforced":
             for page in live:
                 if page.page_id in session.arrivals:
                     asked.add(page, FULL, "arrived")
@@ -310,15 +325,16 @@ def as_recorded(
 
 
 def page_budget(session: Session, side: Side, fixed: int) -> int | None:
-    """Reading: what the window leaves and a set budget both bind; a shadow's own budget stands alone."""
+    """Reading: a set budget is what pages have, else what the window leaves; of a session that is only read the shadow has what
+    the window leaves (the budget, where no window is known)."""
+    if session.mode == "enforced":
+        if session.budget is not None:
+            return session.budget
+        return None if session.window is None else max(0, session.window - session.reserve - fixed)
     if side.name == "shadow" and session.shadow_budget is not None:
         return session.shadow_budget
-    left = None
-    if session.window is not None:
-        left = max(0, session.window - session.unseen - session.reserve - fixed)
-    if session.budget is None:
-        return left
-    return session.budget if left is None else min(session.budget, left)
+    whole = session.window if session.window is not None else session.budget
+    return None if whole is None else max(0, whole - session.unseen - session.reserve)
 
 
 def changes_of(
@@ -356,6 +372,10 @@ def prefix_tokens(session: Session, side: Side, before: dict[str, int], standing
 def judge_prompt(session: Session, side: Side, live: list[LogPage]) -> None:
     turn = side.turn
     assert turn is not None
+    if side.name == "primary" and {"compaction", "prune"} & set(session.boundaries):
+        for page in live:
+            if page.dirty and side.standing[page.page_id] != FULL and not side.policy.writes_back:
+                lose(session, side, page)
     for page_id in session.missed.get(side.name, []):
         turn.faults.append(("flush_miss", page_id, "policy", True))
     for page in live:
@@ -368,6 +388,9 @@ def judge_prompt(session: Session, side: Side, live: list[LogPage]) -> None:
         page = session.pages[page_id]
         if not page.gone:
             side.demands.append(Demand(page, level, True, declared=True, cost=page.cost(level)))
+    for page in live:
+        if page.restore and not side.observed:
+            side.demands.append(Demand(page, FULL, True, declared=True, cost=page.cost(FULL)))
 
 
 # --- what the answer shows
@@ -400,11 +423,10 @@ def tool_called(session: Session, body: dict, event: dict) -> None:
     if signature in session.signatures:
         repeated(session, signature, body)
     session.signatures.add(signature)
-    for written in body.get("writes", []):
+    for written in body.get("writes", []) if kind == "write" else []:  # Reading: the kind says that it is a write
         for page in session.live():
             if any(touches(written, resource) for resource in page.resources):
                 leave(session, page, "superseded")
-    assert kind in ("read", "write", "volatile")
 
 
 def repeated(session: Session, signature: str, body: dict) -> None:
@@ -417,10 +439,10 @@ def repeated(session: Session, signature: str, body: dict) -> None:
         assert side.turn is not None
         if fresh or (page is not None and page.gone == "superseded"):
             side.turn.refreshes.append(result)
-        elif page is None or page.gone:
+        elif result is None or (page is not None and page.gone):
             continue
-        elif not side.there(page):
-            side.turn.faults.append(("duplicate_tool", page.page_id, side.by_floor(), body.get("exact", True)))
+        elif page is None or not side.there(page):
+            side.turn.faults.append(("duplicate_tool", result, side.by_floor(), body.get("exact", True)))
         elif not (side.name == "shadow" and primary.observed and not primary.there(page)):
             side.turn.alerts.append((page.page_id, body.get("exact", True)))
 
@@ -430,7 +452,7 @@ def tool_returned(session: Session, body: dict, event: dict) -> None:
     if signature is None:
         return  # "else kept as unpaired"
     if body.get("page_id") is not None:
-        session.results[signature] = session.page(body["page_id"]).page_id
+        session.results[signature] = body["page_id"]
 
 
 def recall(session: Session, body: dict, event: dict) -> None:
@@ -453,6 +475,75 @@ def boundary(session: Session, body: dict, event: dict) -> None:
     for side in session.sides:
         if side.observed:
             drop(session, side, body)
+        if side.name == "primary":
+            destroy(session, side, kind)
+
+
+def destroy(session: Session, side: Side, kind: str) -> None:
+    """Section 5, of the primary: write back, or lose what nobody wrote back."""
+    at_end = kind in ("reset", "shutdown")
+    if side.policy.writes_back_at_end if at_end else side.policy.writes_back:
+        session.journal.write_back(session.pages, session.grants)
+    elif at_end:
+        for page in session.live():
+            if page.dirty and page.scope == "session":
+                lose(session, side, page)
+
+
+def lose(session: Session, side: Side, page: LogPage) -> None:
+    page.dirty = False
+    session.journal.lose(page.page_id)
+    session.missed.setdefault(side.name, []).append(page.page_id)
+
+
+# --- writes
+
+
+def write_staged(session: Session, body: dict, event: dict) -> None:
+    update = body["update"]
+    page = session.page(update["page_id"])
+    known = session.journal.known.get(update["update_id"])
+    if known is not None:
+        if known != update:
+            raise Refused("another update has this id")
+        return
+    if page.gone:
+        raise Refused("it is gone")
+    session.journal.stage(update)
+    page.dirty = True
+
+
+def write_judged(session: Session, body: dict, event: dict) -> None:
+    journal, name = session.journal, body["update_id"]
+    if name not in journal.known:
+        raise Refused("no such update")
+    heard = journal.verdicts.setdefault(name, {})
+    heard.setdefault(body["validator"], body["verdict"])
+
+
+def write_resolved(session: Session, body: dict, event: dict) -> None:
+    journal, name = session.journal, body["update_id"]
+    if name not in journal.parked:
+        raise Refused("not parked")
+    update = journal.known[name]
+    del journal.parked[name]
+    if body["action"] == "drop":
+        journal.note(update, "resolved")
+        return
+    session.pages[update["page_id"]].version += 1
+    journal.note(update, "committed")
+
+
+def project_commit(session: Session, body: dict, event: dict) -> None:
+    page = session.page(body["page_id"])
+    if page.scope != "project":
+        raise Refused("not of the project")
+    if any(label not in PATHS[page.type] for label in body["representations"]):
+        raise Refused("off the type's path")
+    if body["version"] > page.version:
+        page.version = body["version"]
+    if session.mode == "enforced" and not page.dirty and not session.journal.has(page.page_id) and not page.gone:
+        new_text(session, page, body["representations"])
 
 
 def drop(session: Session, side: Side, body: dict) -> None:
@@ -492,4 +583,13 @@ HANDLERS = {
     "tool_returned": tool_returned,
     "recall": recall,
     "boundary": boundary,
+    "write_staged": write_staged,
+    "write_judged": write_judged,
+    "write_resolved": write_resolved,
+    "project_commit": project_commit,
+    "operator_pin": log_acts.act,
+    "operator_unpin": log_acts.act,
+    "operator_demote": log_acts.act,
+    "operator_restore": log_acts.act,
+    "operator_undo": log_acts.undo,
 }

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, fields
 
-from .workloads import DEFAULT_PIN, PATHS, Page, rank
+from .workloads import ABSENT, DEFAULT_PIN, PATHS, Page, rank
 
 
 @dataclass
@@ -12,8 +12,10 @@ class LogPage(Page):
     """A page of a session. `gone`: "" while it is in the table, else superseded or retired."""
 
     inferred: bool = False
+    guessed: bool = False  # it was inferred when it was created
     resolvable: bool = True
     resources: tuple[str, ...] = ()
+    own_minimum: int = ABSENT  # as it was created
     gone: str = ""
     cap: int | None = None  # an operator's demotion
     restore: bool = False  # an operator asked for it in full in the next prompt
@@ -56,12 +58,14 @@ def page_of(raw: dict, place: int) -> LogPage:
     pin = raw.get("pin") or DEFAULT_PIN.get(raw["type"], "none")
     if inferred and pin == "hard":
         pin = "soft"  # "an inferred rule is never hard-pinned unconfirmed"
+    minimum = rank(raw.get("min_fidelity") or PATHS[raw["type"]][0])
     return LogPage(
         page_id=raw["page_id"],
         type=raw["type"],
         scope=raw.get("scope", "session"),
         pin=pin,
-        minimum=rank(raw.get("min_fidelity") or PATHS[raw["type"]][0]),
+        minimum=minimum,
+        own_minimum=minimum,
         tokens=tokens_of(raw["representations"]),
         base_utility=float(raw.get("base_utility", 0)),
         recompute_cost=float(raw.get("recompute_cost", 0)),
@@ -69,6 +73,7 @@ def page_of(raw: dict, place: int) -> LogPage:
         place=place,
         dirty=raw.get("dirty", False),
         inferred=inferred,
+        guessed=inferred,
         resolvable=raw.get("resolvable", True),
         resources=tuple(raw.get("resources", ())),
     )

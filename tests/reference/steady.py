@@ -103,6 +103,8 @@ def wants_of(
             wants[name] = ABSENT
             continue
         want = previous.get(name, ABSENT)
+        if want > ABSENT:
+            want = page.serving(want)  # its form at that fidelity: the text or an operator's cap may be new
         if name in demanded_before and page.recency > policy.raise_above:
             want = max(want, page.serving(demanded_before[name]))
         wants[name] = max(want, floor[name])
