@@ -20,7 +20,7 @@ LEDGER_KINDS: dict[str, tuple[str, ...]] = {
     "faults": tuple(kind.value for kind in FaultKind),
     "alerts": ("alert", "refresh", "page_in"),
     "boundaries": ("boundary",),
-    "acts": ("act", "receipt"),
+    "acts": ("act", "receipt", "resolved", "overruled"),
     "rejected": ("rejected", "parked"),
 }
 WINDOW = 200  # rows of the page table that the server keeps live; "show more" adds as many

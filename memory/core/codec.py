@@ -114,11 +114,13 @@ def _page(value: Any, where: str) -> ev.PageSpec:
     return spec
 
 
+MAX_RULE_NAMES = 100  # pages, and fields, of one write rule: each update is held against them
 _RULE = _Form(
     ev.WriteRule,
     {
-        "name": _id, "types": _list(_enum(PageType)), "scopes": _list(_enum(Scope)), "pages": _list(_id),
-        "fields": _list(_filled), "deny": _bool, "ops": _list(_enum(WriteOp)),
+        "name": _id, "types": _list(_enum(PageType)), "scopes": _list(_enum(Scope)),
+        "pages": _list(_id, maximum=MAX_RULE_NAMES), "fields": _list(_filled, maximum=MAX_RULE_NAMES),
+        "deny": _bool, "ops": _list(_enum(WriteOp)),
         "max_value_bytes": _optional(_count),
     },
 )  # fmt: skip

@@ -66,6 +66,7 @@ class PageSpec:
 class WriteRule:
     """A declared write policy. It binds an update that every condition fits (an empty one fits all), and an
     update that it binds and that it does not allow is rejected as ``POLICY_DENIED``, with the rule's name.
+    At most 100 pages and 100 fields each.
     """
 
     name: str

@@ -168,6 +168,10 @@ def _resolved(data: Data) -> str:
     return f"update {data.get('update_id', '?')} answered by an operator: {data.get('reason') or '?'}"
 
 
+def _overruled(data: Data) -> str:
+    return f"update {data.get('update_id', '?')} committed all the same; {data.get('overrides')}"
+
+
 def _lost(data: Data) -> str:
     return _and(f"update {data.get('update_id', '?')} lost", str(data.get("reason") or ""))
 
@@ -193,5 +197,6 @@ _SENTENCES: dict[str, Callable[[Data], str]] = {
     "parked": _parked,
     "lost": _lost,
     "resolved": _resolved,
+    "overruled": _overruled,
     "rejected": _rejected,
 }

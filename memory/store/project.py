@@ -216,7 +216,7 @@ class Projection:
                 data=_ascii(data),
             )
         )
-        kind = _JOURNAL_LINES.get(str(data.get("phase")))
+        kind = "overruled" if data.get("overrides") else _JOURNAL_LINES.get(str(data.get("phase")))
         if kind is not None:
             self._line(row, idx, o, kind)
 

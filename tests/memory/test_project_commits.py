@@ -11,9 +11,10 @@ from typing import Any
 import pytest
 
 from memory import core, store
-from memory.models import Event, ProjectPage, Session
+from memory.models import Event, ProjectPage, Session, Turn
 from memory.store import apply, cache
 from memory.store.drain import drain
+from memory.store.log import log_events
 from memory.store.pack import unpack_json
 from tests.memory.cast import STARTED, page, prompt
 from tests.support.processes import ROOT
@@ -315,15 +316,25 @@ def test_the_others_log_folds_alone() -> None:
     one, two = new_session("one"), new_session("two")
     for session in (one, two):
         feed(session, style(), prompt(1))
+    feed(two, update("eight"), FLUSH)
     feed(one, update("spaces"), FLUSH)
-    drain(two)
-    feed(two, prompt(2))
+    drain(one)
+    feed(two, update("unwritten"))
+    feed(one, update("four"), FLUSH)
+    feed(two, FLUSH)
+    update_id = next(row.update_id for row in store.journal(two) if row.phase == "rejected")
+    answer = store.NewEvent("write_resolved", {"update_id": update_id, "action": "approve"})
+    store.append_events(two, [answer], actor="operator:ann")
+    feed(two, prompt(2), prompt(3))
+    said = [row.sentence for row in store.ledger(two, side="primary") if row.kind == "overruled"]
+    assert len(said) == 1 and "committed all the same; DESTRUCTIVE_OP: based on version" in said[0]
     state = core.new_state()
-    for row in Event.objects.filter(session_id=two).order_by("seq"):
-        body = core.decode_body(row.kind, unpack_json(row.completed or row.body), row.version)
-        core.step(state, core.Event(row.seq, body, row.actor))
+    for event in log_events(two, 99):
+        core.step(state, event)
     again = core.page_view(state, "style")
     assert again is not None and again.primary == view(two).primary
+    stored = [(turn.turn, turn.sha256) for turn in Turn.objects.filter(session_id=two, side="primary")]
+    assert state.primary is not None and (2, state.primary.chain) in stored
 
 
 def _crossing(env: dict[str, str]) -> dict[str, Any]:
