@@ -61,6 +61,7 @@ class Mutant:
 def mutants(path: Path, shown: str) -> list[Mutant]:
     """Every mutant of the file, in the order of its lines. ``shown``: its name in reports."""
     tree = ast.parse(path.read_text(encoding="utf-8"))
+    starts = {id(node.args): node.lineno for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)}
     found = []
     for node, parent, outer in _nodes(tree):
         for new in _changed(node):
@@ -70,11 +71,12 @@ def mutants(path: Path, shown: str) -> list[Mutant]:
             last = getattr(node, "end_lineno", first)
             if isinstance(node, ast.If | ast.While | ast.For | ast.With):
                 last = first
-            found.append((first, last, outer, before, after, changed))
+            runs = starts.get(id(parent), first)  # a default is there when its function is called
+            found.append((first, (runs, last), outer, before, after, changed))
     found.sort(key=lambda one: one[0])
     return [
-        Mutant(shown, number, first, (first, last), outer, before, after, tree)
-        for number, (first, last, outer, before, after, tree) in enumerate(found)
+        Mutant(shown, number, first, lines, outer, before, after, changed)
+        for number, (first, lines, outer, before, after, changed) in enumerate(found)
     ]
 
 
