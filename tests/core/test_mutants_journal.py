@@ -8,6 +8,7 @@ import pytest
 
 from memory.core import dump_state, load_state, session_view
 from memory.core import journal as journal_module
+from memory.core import merging as merging_module
 from memory.core.codec import MAX_VALIDATORS
 from memory.core.events import Update
 from memory.core.validation import check_form
@@ -231,3 +232,16 @@ def test_an_operators_return_to_a_version_is_bound_by_the_sessions_grants() -> N
     session.feed("operator_restore", ANN, page_ids=["shared"], version=1)
     (rejected,) = phases(session.boundary("flush"), "rejected")
     assert rejected[1] == "SCOPE_DENIED"
+
+
+def test_an_operators_return_to_a_version_needs_no_room_among_the_fields(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(merging_module, "MAX_FIELDS", 1)
+    session = a_session()
+    session.stage("u", "plan")
+    session.boundary("flush")
+    session.stage("v", "plan", field="another", base_version=1)
+    assert phases(session.boundary("flush"), "rejected") == [("v", "SCHEMA_INVALID")]
+    session.feed("operator_restore", ANN, page_ids=["plan"], version=1)
+    assert phases(session.boundary("flush"), "rejected") == []
