@@ -9,11 +9,11 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from . import log_acts, policies
-from .log_journal import LogJournal
 from .log_pages import LogPage, page_of, tokens_of, touches
 from .log_sides import FULL, PLENTY, Asked, Demand, Side, Turn, choose
 from .policies import Policy
 from .selection import priority
+from .writeback import lowers_the_floor, malformed
 from .workloads import ABSENT, PATHS, POINTER, rank
 
 
@@ -43,10 +43,9 @@ class Session:
     results: dict[str, str] = field(default_factory=dict)  # signature to its latest known result page
     calls: dict[str, str] = field(default_factory=dict)  # call id to signature
     duplicates: set[tuple[str, str]] = field(default_factory=set)  # side and page of this turn
-    journal: LogJournal = field(default_factory=LogJournal)
+    project_version: dict[str, int] = field(default_factory=dict)
     acts: dict[int, log_acts.Act] = field(default_factory=dict)
     requests: set[str] = field(default_factory=set)
-    missed: dict[str, list[str]] = field(default_factory=dict)
     boundaries: list[str] = field(default_factory=list)
     rejected: list[int] = field(default_factory=list)
     ended: bool = False
@@ -67,10 +66,15 @@ class Session:
         side = self.sides[-1]
         return page_budget(self, side, 0)
 
-    def restore_version(self, page: LogPage, version: int, seq: int) -> None:
+    def mark_dirty(self, page_id: str) -> None:
+        for side in self.sides:
+            side.journal.dirty.add(page_id)
+
+    def restore_version(self, page: LogPage, seq: int) -> None:
         """Through the journal: an update that is staged like any other, and valid."""
-        self.journal.stage({"update_id": f"restore:{seq}:{page.page_id}", "page_id": page.page_id, "restore": version})
-        page.dirty = True
+        for side in self.sides:
+            side.journal.stage({"update_id": f"restore:{seq}:{page.page_id}", "page_id": page.page_id, "restore": True})
+        self.mark_dirty(page.page_id)
         new_text(self, page, None)
 
     def policy(self, name: str) -> Policy:
@@ -115,8 +119,6 @@ def started(session: Session, body: dict, event: dict) -> None:
     session.budget, session.window = body.get("budget"), body.get("window")
     session.shadow_budget, session.reserve = body.get("shadow_budget"), body.get("reserve", 0)
     session.grants = settings.get("grants", ["session", "project"])
-    session.journal.rules = body.get("write_rules", [])
-    session.journal.required = list(body.get("validators", []))
     name = body.get("policy", "clawvm")
     if session.mode != "enforced" or name == "observed":
         primary = Side("primary", Policy("observed"), observed=True)
@@ -129,6 +131,9 @@ def started(session: Session, body: dict, event: dict) -> None:
     if shadow is not None:
         chosen = session.policy(shadow)
         session.sides.append(Side("shadow", chosen, resolves=chosen.resolves))
+    for side in session.sides:
+        side.journal.rules = body.get("write_rules", [])
+        side.journal.required = list(body.get("validators", []))
 
 
 def settings_changed(session: Session, body: dict, event: dict) -> None:
@@ -158,6 +163,8 @@ def page_created(session: Session, body: dict, event: dict) -> None:
         raise Refused("the id is taken")
     session.pages[raw["page_id"]] = page_of(raw, len(session.pages))
     arrive(session, raw["page_id"])
+    if raw.get("dirty", False):
+        session.mark_dirty(raw["page_id"])
 
 
 def page_updated(session: Session, body: dict, event: dict) -> None:
@@ -167,7 +174,7 @@ def page_updated(session: Session, body: dict, event: dict) -> None:
     new_text(session, page, body["representations"])
     page.gone = ""
     if not body.get("durable", False):
-        page.dirty = True
+        session.mark_dirty(page.page_id)
 
 
 def new_text(session: Session, page: LogPage, representations: dict | None) -> None:
@@ -205,9 +212,10 @@ def leave(session: Session, page: LogPage, how: str) -> None:
         raise Refused("it is gone")
     if how == "superseded":
         leave_copy(session, page)
-        page.dirty = False
     for side in session.sides:
         side.held.pop(page.page_id, None)
+        if not side.journal.has(page.page_id):  # "updates already staged are still settled"
+            side.journal.dirty.discard(page.page_id)
     page.gone = how
     session.arrivals.discard(page.page_id)
     session.coming.discard(page.page_id)
@@ -217,7 +225,7 @@ def dirty_marked(session: Session, body: dict, event: dict) -> None:
     page = session.page(body["page_id"])
     if page.gone:
         raise Refused("it is gone")
-    page.dirty = True
+    session.mark_dirty(page.page_id)
 
 
 # --- prompts
@@ -227,7 +235,7 @@ def demand_declared(session: Session, body: dict, event: dict) -> None:
     page = session.page(body["page_id"])
     if page.gone:
         raise Refused("it is gone")
-    level = max(rank(body["fidelity"]), page.minimum)
+    level = rank(body["fidelity"])
     session.asked[page.page_id] = max(level, session.asked.get(page.page_id, ABSENT))
 
 
@@ -262,18 +270,18 @@ def prompt(session: Session, fixed: int, recorded: int | None) -> None:
         page.restore = False
     session.asked, session.after_loss = {}, False
     session.arrivals, session.coming = set(), set()
-    session.duplicates, session.boundaries, session.missed = set(), [], {}
+    session.duplicates, session.boundaries = set(), []
 
 
 def turn_of(session: Session, side: Side, live: list[LogPage], fixed: int, recorded: int | None) -> None:
     before, prefix_before = side.standing, side.turns
     asked = Asked()
-    for page_id, level in session.asked.items():
-        if not session.pages[page_id].gone:
-            asked.add(session.pages[page_id], level, "demanded")
     for page in live:
         if page.restore and not side.observed:
             asked.add(page, FULL, "restored")
+    for page_id, level in session.asked.items():
+        if not session.pages[page_id].gone:
+            asked.add(session.pages[page_id], level, "demanded")
     if side.observed:
         standing, used, budget, whole = as_recorded(session, side, live, recorded)
         reason = {page_id: "recorded" for page_id in standing}
@@ -333,8 +341,9 @@ def page_budget(session: Session, side: Side, fixed: int) -> int | None:
         return None if session.window is None else max(0, session.window - session.reserve - fixed)
     if side.name == "shadow" and session.shadow_budget is not None:
         return session.shadow_budget
-    whole = session.window if session.window is not None else session.budget
-    return None if whole is None else max(0, whole - session.unseen - session.reserve)
+    if session.window is None:
+        return session.budget
+    return max(0, session.window - session.unseen - session.reserve)
 
 
 def changes_of(
@@ -372,11 +381,13 @@ def prefix_tokens(session: Session, side: Side, before: dict[str, int], standing
 def judge_prompt(session: Session, side: Side, live: list[LogPage]) -> None:
     turn = side.turn
     assert turn is not None
-    if side.name == "primary" and {"compaction", "prune"} & set(session.boundaries):
-        for page in live:
-            if page.dirty and side.standing[page.page_id] != FULL and not side.policy.writes_back:
-                lose(session, side, page)
-    for page_id in session.missed.get(side.name, []):
+    for page in session.pages.values():
+        name = page.page_id
+        if name in side.at_risk and name in side.journal.dirty and side.standing.get(name, ABSENT) != FULL:
+            lose(side, name)
+    side.at_risk = set()
+    missed, side.missed = side.missed, []
+    for page_id in missed:
         turn.faults.append(("flush_miss", page_id, "policy", True))
     for page in live:
         if page.pin == "hard" and side.standing[page.page_id] < page.minimum:
@@ -387,6 +398,7 @@ def judge_prompt(session: Session, side: Side, live: list[LogPage]) -> None:
     for page_id, level in session.asked.items():
         page = session.pages[page_id]
         if not page.gone:
+            level = max(level, page.minimum)
             side.demands.append(Demand(page, level, True, declared=True, cost=page.cost(level)))
     for page in live:
         if page.restore and not side.observed:
@@ -425,7 +437,8 @@ def tool_called(session: Session, body: dict, event: dict) -> None:
     session.signatures.add(signature)
     for written in body.get("writes", []) if kind == "write" else []:  # Reading: the kind says that it is a write
         for page in session.live():
-            if any(touches(written, resource) for resource in page.resources):
+            # Reading: "the read's page" is evidence; a plan or a rule that names the file is not made stale
+            if page.type == "evidence" and any(touches(written, resource) for resource in page.resources):
                 leave(session, page, "superseded")
 
 
@@ -475,25 +488,25 @@ def boundary(session: Session, body: dict, event: dict) -> None:
     for side in session.sides:
         if side.observed:
             drop(session, side, body)
-        if side.name == "primary":
-            destroy(session, side, kind)
+        destroy(session, side, kind)
 
 
 def destroy(session: Session, side: Side, kind: str) -> None:
-    """Section 5, of the primary: write back, or lose what nobody wrote back."""
+    """Section 5: write back, or lose what nobody wrote back (at a compaction or prune: once the next prompt shows it)."""
     at_end = kind in ("reset", "shutdown")
     if side.policy.writes_back_at_end if at_end else side.policy.writes_back:
-        session.journal.write_back(session.pages, session.grants)
+        side.journal.write_back(session.pages, session.grants)
     elif at_end:
-        for page in session.live():
-            if page.dirty and page.scope == "session":
-                lose(session, side, page)
+        for page in session.pages.values():
+            if page.page_id in side.journal.dirty and page.scope == "session":
+                lose(side, page.page_id)
+    elif kind != "flush":
+        side.at_risk |= side.journal.dirty
 
 
-def lose(session: Session, side: Side, page: LogPage) -> None:
-    page.dirty = False
-    session.journal.lose(page.page_id)
-    session.missed.setdefault(side.name, []).append(page.page_id)
+def lose(side: Side, page_id: str) -> None:
+    side.journal.lose(page_id)
+    side.missed.append(page_id)
 
 
 # --- writes
@@ -502,36 +515,43 @@ def lose(session: Session, side: Side, page: LogPage) -> None:
 def write_staged(session: Session, body: dict, event: dict) -> None:
     update = body["update"]
     page = session.page(update["page_id"])
-    known = session.journal.known.get(update["update_id"])
+    known = session.sides[0].journal.known.get(update["update_id"])
     if known is not None:
         if known != update:
             raise Refused("another update has this id")
         return
     if page.gone:
         raise Refused("it is gone")
-    session.journal.stage(update)
-    page.dirty = True
+    for side in session.sides:
+        side.journal.stage(update)
+    session.mark_dirty(page.page_id)
 
 
 def write_judged(session: Session, body: dict, event: dict) -> None:
-    journal, name = session.journal, body["update_id"]
-    if name not in journal.known:
-        raise Refused("no such update")
-    heard = journal.verdicts.setdefault(name, {})
-    heard.setdefault(body["validator"], body["verdict"])
+    heard = [side.journal.judge(body["update_id"], body["validator"], body["verdict"]) for side in session.sides]
+    if not any(heard):
+        raise Refused("nothing to judge, or judged before")
 
 
 def write_resolved(session: Session, body: dict, event: dict) -> None:
-    journal, name = session.journal, body["update_id"]
-    if name not in journal.parked:
+    """Only an operator approves or merges; anyone gives up."""
+    name, action = body["update_id"], body["action"]
+    if not any(name in side.journal.parked for side in session.sides):
         raise Refused("not parked")
-    update = journal.known[name]
-    del journal.parked[name]
-    if body["action"] == "drop":
-        journal.note(update, "resolved")
-        return
-    session.pages[update["page_id"]].version += 1
-    journal.note(update, "committed")
+    if action != "drop" and not event["actor"].startswith("operator"):
+        raise Refused("only an operator can")
+    for side in session.sides:
+        if name in side.journal.parked:
+            update = side.journal.known[name]
+            page = session.pages[update["page_id"]]
+            never = malformed(update) or (page.pin == "hard" and lowers_the_floor(update, page))
+            if action != "drop" and never:
+                raise Refused("never committed")
+            del side.journal.parked[name]
+            if action == "drop":
+                side.journal.note(update, "resolved")
+            else:
+                side.journal.commit(update)
 
 
 def project_commit(session: Session, body: dict, event: dict) -> None:
@@ -540,9 +560,13 @@ def project_commit(session: Session, body: dict, event: dict) -> None:
         raise Refused("not of the project")
     if any(label not in PATHS[page.type] for label in body["representations"]):
         raise Refused("off the type's path")
-    if body["version"] > page.version:
-        page.version = body["version"]
-    if session.mode == "enforced" and not page.dirty and not session.journal.has(page.page_id) and not page.gone:
+    if body["version"] <= session.project_version.get(page.page_id, 0):
+        raise Refused("not above the project's last version")
+    session.project_version[page.page_id] = body["version"]
+    unwritten = page.page_id in session.sides[0].journal.dirty or session.sides[0].journal.has(page.page_id)
+    for side in session.sides:
+        side.journal.version[page.page_id] = max(body["version"], side.journal.version.get(page.page_id, 0))
+    if session.mode == "enforced" and not unwritten and not page.gone:
         new_text(session, page, body["representations"])
 
 
@@ -563,7 +587,8 @@ def drop(session: Session, side: Side, body: dict) -> None:
             side.stale.pop(page_id, None)
             if page_id in session.coming or side.held.get(page_id, ABSENT) > ABSENT:
                 session.coming.discard(page_id)
-                side.held[page_id] = POINTER if body.get("leaves_pointers", True) else ABSENT
+                pointer = body.get("leaves_pointers", True) and side.held.get(page_id, ABSENT) > ABSENT
+                side.held[page_id] = POINTER if pointer else ABSENT  # Reading: of what was sent once
 
 
 HANDLERS = {

@@ -67,22 +67,33 @@ def pin(session: Session, pages: list[LogPage], body: dict, event: dict) -> None
         for page in pages:
             if low not in PATHS[page.type]:
                 raise ActRefused("off the type's path")
+            if rank(low) < page.own_minimum:
+                raise ActRefused("below its own minimum")
             if page.cap is not None and page.cap < rank(low):
                 raise ActRefused("demoted below")
     wanted = body.get("pin", "hard")
     if wanted == "hard":
-        budget = session.pin_budget()
-        hard = {page.page_id: page.minimum for page in session.live() if page.pin == "hard"}
-        for page in pages:
-            hard[page.page_id] = page.minimum if low is None else rank(low)
-        tokens = sum(session.pages[page_id].cost(level) for page_id, level in hard.items())
-        if budget is not None and tokens > budget:
-            raise ActRefused("it would break the floor")
+        must_fit(session, {page.page_id: page.minimum if low is None else rank(low) for page in pages})
     for page in pages:
         page.pin = wanted
         page.inferred = False
         if low is not None:
             page.minimum = rank(low)
+
+
+def must_fit(session: Session, more: dict[str, int]) -> None:
+    """Reading: hard minima and pending restores together may not outgrow the budget because of this act."""
+    budget = session.pin_budget()
+    taken = {page.page_id: page.minimum for page in session.live() if page.pin == "hard"}
+    for page in session.live():
+        if page.restore:
+            taken[page.page_id] = FULL
+    now = sum(session.pages[page_id].cost(level) for page_id, level in taken.items())
+    for page_id, level in more.items():
+        taken[page_id] = max(level, taken.get(page_id, 0)) if level == FULL else level
+    then = sum(session.pages[page_id].cost(level) for page_id, level in taken.items())
+    if budget is not None and then > budget and then > now:
+        raise ActRefused("it would break the floor")
 
 
 def unpin(session: Session, pages: list[LogPage], body: dict, event: dict) -> None:
@@ -101,7 +112,7 @@ def demote(session: Session, pages: list[LogPage], body: dict, event: dict) -> N
     if cap == FULL:
         raise ActRefused("no demotion")
     for page in pages:
-        if cap < page.minimum:
+        if cap < page.serving(page.minimum):
             raise ActRefused("below its floor")
     for page in pages:
         page.cap = cap
@@ -110,15 +121,16 @@ def demote(session: Session, pages: list[LogPage], body: dict, event: dict) -> N
 def restore(session: Session, pages: list[LogPage], body: dict, event: dict) -> None:
     version = body.get("version")
     if version is None:
+        must_fit(session, {page.page_id: FULL for page in pages})
         for page in pages:
             page.cap = None
             page.restore = True
         return
     for page in pages:
-        if version not in page.versions:
+        if (page.page_id, version) not in session.sides[0].journal.kept:
             raise ActRefused("no such version")
     for page in pages:
-        session.restore_version(page, version, event["seq"])
+        session.restore_version(page, event["seq"])
 
 
 DOES = {"operator_pin": pin, "operator_unpin": unpin, "operator_demote": demote, "operator_restore": restore}

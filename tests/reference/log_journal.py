@@ -20,7 +20,10 @@ class LogJournal:
     known: dict[str, dict] = field(default_factory=dict)
     verdicts: dict[str, dict[str, str]] = field(default_factory=dict)
     moves: list[tuple[str, str, str, str | None]] = field(default_factory=list)
-    implied: int = 0
+    waited: set[str] = field(default_factory=set)  # parked because a required validator had not spoken
+    dirty: set[str] = field(default_factory=set)
+    version: dict[str, int] = field(default_factory=dict)  # last committed one by page
+    kept: set[tuple[str, int]] = field(default_factory=set)  # versions that a restore can return to
 
     def note(self, update: dict, phase: str, reason: str | None = None) -> None:
         self.moves.append((update["update_id"], update["page_id"], phase, reason))
@@ -34,6 +37,7 @@ class LogJournal:
         self.note(update, "staged")
 
     def lose(self, page_id: str) -> None:
+        self.dirty.discard(page_id)
         for update in [update for update in self.staged if update["page_id"] == page_id]:
             self.staged.remove(update)
             self.note(update, "lost")
@@ -49,14 +53,17 @@ class LogJournal:
             return "SCOPE_DENIED"
         if update["op"] not in OPS:
             return "DESTRUCTIVE_OP"
-        if update["op"] == "set_with_version" and update["base_version"] != page.version:
+        if update["op"] == "set_with_version" and update["base_version"] != self.version.get(page.page_id, 0):
             return "DESTRUCTIVE_OP"
         if page.pin == "hard" and lowers_the_floor(update, page):
             return "POLICY_DENIED"
         if any(broken(rule, update, page) for rule in self.rules):
             return "POLICY_DENIED"
         heard = self.verdicts.get(update["update_id"], {})
-        if "deny" in heard.values() or any(name not in heard for name in self.required):
+        if "deny" in heard.values():
+            return "POLICY_DENIED"
+        if any(name not in heard for name in self.required):
+            self.waited.add(update["update_id"])
             return "POLICY_DENIED"
         return None
 
@@ -64,27 +71,42 @@ class LogJournal:
         """All three phases: what is staged, in its order, then what is only marked dirty."""
         waiting, self.staged = self.staged, []
         has_update = {update["page_id"] for update in waiting}
-        implied = [page for page in pages.values() if page.dirty and not page.gone and page.page_id not in has_update]
-        for page in implied:
-            self.note({"update_id": "implied:", "page_id": page.page_id}, "staged")
+        implied = [page_id for page_id in pages if page_id in self.dirty and page_id not in has_update]
+        for page_id in implied:
+            self.note({"update_id": "implied:", "page_id": page_id}, "staged")
         for update in waiting:
-            reason = None if update.get("restore") else self.check(update, pages, grants)
-            self.settle(update, pages, reason)
-        for page in implied:
-            page.version += 1
-            page.versions[page.version] = {}
-            self.note({"update_id": "implied:", "page_id": page.page_id}, "committed")
-        for page in pages.values():
-            page.dirty = False
+            reason = None if "restore" in update else self.check(update, pages, grants)
+            if reason is None:
+                self.commit(update)
+            else:
+                self.parked[update["update_id"]] = reason
+                self.note(update, "rejected", reason)
+        for page_id in implied:
+            self.commit({"update_id": "implied:", "page_id": page_id})
+        self.dirty = set()
 
-    def settle(self, update: dict, pages: dict[str, LogPage], reason: str | None) -> None:
-        if reason is None:
-            pages[update["page_id"]].version += 1
-            pages[update["page_id"]].versions[pages[update["page_id"]].version] = {}
-            self.note(update, "committed")
-        else:
-            self.parked[update["update_id"]] = reason
-            self.note(update, "rejected", reason)
+    def commit(self, update: dict) -> None:
+        page_id = update["page_id"]
+        self.version[page_id] = self.version.get(page_id, 0) + 1
+        self.kept.add((page_id, self.version[page_id]))
+        self.note(update, "committed")
+
+    def judge(self, name: str, validator: str, verdict: str) -> bool:
+        """False if there is nothing to judge, or the validator has spoken."""
+        waits = any(update["update_id"] == name for update in self.staged)
+        heard = self.verdicts.get(name, {})
+        if not (waits or name in self.parked) or validator in heard:
+            return False
+        missing = [one for one in self.required if one not in heard]
+        heard[validator] = verdict
+        self.verdicts[name] = heard
+        came = missing and all(one in heard for one in self.required) and "deny" not in heard.values()
+        if name in self.parked and self.parked[name] == "POLICY_DENIED" and name in self.waited and came:
+            del self.parked[name]
+            self.waited.discard(name)
+            self.stage(self.known[name])
+            self.dirty.add(self.known[name]["page_id"])
+        return True
 
 
 def broken(rule: dict, update: dict, page: LogPage) -> bool:

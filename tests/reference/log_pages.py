@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, fields
 
 from .workloads import ABSENT, DEFAULT_PIN, PATHS, Page, rank
 
@@ -19,8 +19,6 @@ class LogPage(Page):
     gone: str = ""
     cap: int | None = None  # an operator's demotion
     restore: bool = False  # an operator asked for it in full in the next prompt
-    versions: dict[int, dict[str, object]] = field(default_factory=dict)  # fields by committed version
-    values: dict[str, object] = field(default_factory=dict)
 
 
 @dataclass

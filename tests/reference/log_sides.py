@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from . import selection, steady
+from .log_journal import LogJournal
 from .log_pages import LogPage, usable
 from .policies import Policy
 from .workloads import ABSENT, FULL, POINTER
 
 PLENTY = 10**15  # tokens, where no budget is known
-OBSERVED = Policy("observed", selects=False) if "selects" in Policy.__annotations__ else Policy("observed")
 
 
 @dataclass
@@ -64,6 +64,9 @@ class Side:
     standing: dict[str, int] = field(default_factory=dict)
     held: dict[str, int] = field(default_factory=dict)  # observed: what the next prompt will show
     stale: dict[str, int] = field(default_factory=dict)  # observed: tokens of older copies by page
+    journal: LogJournal = field(default_factory=LogJournal)
+    at_risk: set[str] = field(default_factory=set)  # dirty at a compaction or prune that wrote nothing back
+    missed: list[str] = field(default_factory=list)  # lost since the last prompt
     recency: dict[str, float] = field(default_factory=dict)
     demanded_before: dict[str, int] = field(default_factory=dict)
     demands: list[Demand] = field(default_factory=list)
@@ -157,14 +160,15 @@ def highest(demands: list[Demand]) -> Demand:
 class Asked:
     """What the next prompt is asked for: page id to level, and why (demanded, restored, arrived)."""
 
+    raw: dict[str, int] = field(default_factory=dict)
     levels: dict[str, int] = field(default_factory=dict)
     why: dict[str, str] = field(default_factory=dict)
 
     def add(self, page: LogPage, level: int, why: str) -> None:
         """The higher one gives the reason; of equals the first that was added."""
-        level = max(level, page.minimum)
-        if level > self.levels.get(page.page_id, -1):
-            self.levels[page.page_id] = level
+        if level > self.raw.get(page.page_id, -1):
+            self.raw[page.page_id] = level
+            self.levels[page.page_id] = max(level, page.minimum)
             self.why[page.page_id] = why
 
 
