@@ -7,7 +7,7 @@ from typing import Final
 
 from memory.core.codec import MAX_VALIDATORS
 from memory.core.journal import MAX_ENTRIES
-from memory.core.merging import MAX_BYTES, MAX_PAGE_BYTES
+from memory.core.merging import MAX_BYTES, MAX_MERGED, MAX_PAGE_BYTES
 from memory.core.validation import MAX_FIELD, MAX_VALUE_BYTES
 
 JOURNAL: Final = f"""## The journal
@@ -32,7 +32,7 @@ passed) and then `committed` or `rejected`. A rejected one is parked: it stays u
 
 - A commit raises the page's version and writes the value into the page's field: `set_with_version` sets it; `append`
   joins texts, lengthens a list, and makes a list of anything else; `merge` goes through objects key by key, adds to a
-  list what is not in it, and else sets. The fields of a page take at most {MAX_PAGE_BYTES} bytes, a session's
+  list what is not in it, and else sets; it goes into no field of more than {MAX_MERGED} bytes. The fields of a page take at most {MAX_PAGE_BYTES} bytes, a session's
   {MAX_BYTES} (beyond it: `SCHEMA_INVALID`). What the model reads are a page's representations, which only page events change.
 - A logged verdict holds: a validator that spoke in the log is not asked again, so a replay looks at nothing outside.
   One that is required and has not spoken parks the update, so that no boundary can lose it; when the last verdict

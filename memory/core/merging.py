@@ -11,6 +11,7 @@ from memory.core.types import WriteOp
 MAX_PAGE_BYTES: Final = 1024 * 1024  # of the committed fields of one page, as canonical JSON
 MAX_BYTES: Final = 64 * 1024 * 1024  # of one session's
 MAX_FIELDS: Final = 1_000  # of one page
+MAX_MERGED: Final = 65_536  # bytes of a field that ``merge`` goes into: each one looks at all that it holds
 _GROW: Final = (WriteOp.APPEND, WriteOp.MERGE)
 
 
@@ -53,8 +54,8 @@ class Fields:
     __slots__ = ("_held", "_size", "size")
 
     def __init__(self) -> None:
-        # field → value, and the bytes that it takes at most: they are added up, a long value is not measured
-        # again at each append
+        # field → value, and the bytes that it takes at most: appends are added up, so that none measures anew
+        # all that stands there
         self._held: dict[int, dict[str, tuple[Any, int]]] = {}
         self._size: dict[int, int] = {}  # bytes of a page's
         self.size = 0
@@ -67,6 +68,8 @@ class Fields:
         held = self._held.get(order, {})
         if update.field not in held and len(held) >= MAX_FIELDS:
             return f"the page has {MAX_FIELDS} fields already"
+        if update.op == WriteOp.MERGE and update.field in held and held[update.field][1] > MAX_MERGED:
+            return f"the field takes more than {MAX_MERGED} bytes, which is too much to merge into"
         size = _bytes(update.field, update.value)
         if update.op not in _GROW and update.field in held:
             size -= held[update.field][1]
@@ -79,8 +82,12 @@ class Fields:
     def commit(self, update: Update, order: int) -> None:
         """Apply the update to its page's field."""
         value, before = self._held.get(order, {}).get(update.field, (None, 0))
-        size = _bytes(update.field, update.value) + (before if update.op in _GROW else 0)
-        self._put(order, update.field, merged(update.op, value, update.value), size)
+        new = merged(update.op, value, update.value)
+        if update.op == WriteOp.APPEND:
+            size = _bytes(update.field, update.value) + before
+        else:  # a merge may add nothing, however often it comes
+            size = _bytes(update.field, new)
+        self._put(order, update.field, new, size)
 
     def replace(self, order: int, fields: dict[str, Any]) -> None:
         """The page's fields as another session committed them."""

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from memory.core import canonical, committed_fields, dump_state, load_state
 from memory.core.events import Update
+from memory.core.handling import primary_side
 from memory.core.merging import MAX_FIELDS, MAX_PAGE_BYTES, Fields, merged
 from tests.core.cast import Session, of
 
@@ -121,6 +122,20 @@ def test_over_the_limit_is_a_schema_error_that_no_answer_overrules() -> None:
     assert (rejected["update_id"], rejected["reason"]) == ("u16", "SCHEMA_INVALID")
     session.feed("write_resolved", "operator:ann", update_id="u16", action="approve")
     assert "would take more than" in session.refused()
+
+
+def test_a_long_field_is_not_merged_into_and_merging_the_same_takes_no_room() -> None:
+    session = Session(budget=1000)
+    session.add("plan", "plan")
+    session.prompt()
+    for number in range(3):
+        session.stage(f"u{number}", "plan", field="state", op="merge", value={"all": "x" * 40_000})
+        session.stage(f"l{number}", "plan", field="list", op="append", value=["x" * 40_000])
+    session.stage("m", "plan", field="list", op="merge", value=["y"])
+    told = session.boundary("flush")
+    rejected = [o.data["update_id"] for o in of(told, "journal") if o.data["phase"] == "rejected"]
+    assert rejected == ["m"]
+    assert primary_side(session.state).journal.fields.size < 200_000
 
 
 def test_a_projects_fields_come_with_its_commit() -> None:
