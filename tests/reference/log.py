@@ -36,6 +36,7 @@ class Session:
     sides: list[Side] = field(default_factory=list)
     asked: dict[str, int] = field(default_factory=dict)  # declared for the next prompt
     arrivals: set[str] = field(default_factory=set)
+    fresh: set[str] = field(default_factory=set)  # pages that got new text since the prompt, whatever became of them
     coming: set[str] = field(default_factory=set)  # arrivals that no boundary dropped before they were sent
     after_loss: bool = False
     unseen: int = 0
@@ -93,8 +94,7 @@ def run_log(events: list[dict]) -> Session:
             apply(session, event)
         except Refused:
             session.rejected.append(event["seq"])
-    for side in session.sides:
-        side.close()
+    close(session)
     return session
 
 
@@ -142,7 +142,7 @@ def settings_changed(session: Session, body: dict, event: dict) -> None:
         side = session.sides[0] if session.mode == "enforced" else session.sides[-1]
         if side.observed:
             raise Refused("a session that is only read, and it has no shadow")
-        side.policy, side.resolves = chosen, chosen.resolves
+        side.next_policy = chosen
     for name in ("budget", "reserve", "window"):
         if body.get(name) is not None:
             setattr(session, name, body[name])
@@ -150,7 +150,15 @@ def settings_changed(session: Session, body: dict, event: dict) -> None:
 
 def ended(session: Session, body: dict, event: dict) -> None:
     session.ended = True
+    close(session)
+
+
+def close(session: Session) -> None:
+    """A loss after the last prompt stands in the last turn, for no other comes (docs/architecture.md)."""
     for side in session.sides:
+        if side.turn is not None:
+            side.turn.faults += [("flush_miss", page_id, "policy", True) for page_id in side.missed]
+        side.missed = []
         side.close()
 
 
@@ -187,6 +195,7 @@ def new_text(session: Session, page: LogPage, representations: dict | None) -> N
 def arrive(session: Session, page_id: str) -> None:
     session.arrivals.add(page_id)
     session.coming.add(page_id)
+    session.fresh.add(page_id)
 
 
 def leave_copy(session: Session, page: LogPage) -> None:
@@ -263,13 +272,15 @@ def prompt(session: Session, fixed: int, recorded: int | None) -> None:
         side.close()
     live = session.live()
     for side in session.sides:
+        if side.next_policy is not None:
+            side.policy, side.resolves, side.next_policy = side.next_policy, side.next_policy.resolves, None
         turn_of(session, side, live, fixed, recorded)
     for side in session.sides:
         judge_prompt(session, side, live)
     for page in live:
         page.restore = False
     session.asked, session.after_loss = {}, False
-    session.arrivals, session.coming = set(), set()
+    session.arrivals, session.coming, session.fresh = set(), set(), set()
     session.duplicates, session.boundaries = set(), []
 
 
@@ -358,7 +369,7 @@ def changes_of(
         if page.gone:
             why = "left"
         elif side.observed:
-            why = "recorded" if now > before else "dropped"
+            why = "recorded" if now == FULL else "dropped"
         elif now > before:
             why = reason[page_id]
         else:
@@ -412,7 +423,7 @@ def demand_observed(session: Session, body: dict, event: dict) -> None:
     page = session.page(body["page_id"])
     if session.sides[0].turn is None:
         raise Refused("no prompt")
-    if page.page_id in session.arrivals:
+    if page.page_id in session.fresh:
         return  # "One for a page that got new text within the turn is told and not judged."
     if page.gone and page.page_id not in session.sides[0].standing:
         return
@@ -451,7 +462,7 @@ def repeated(session: Session, signature: str, body: dict) -> None:
     for side in session.sides:
         assert side.turn is not None
         if fresh or (page is not None and page.gone == "superseded"):
-            side.turn.refreshes.append(result)
+            side.turn.refreshes.append(None if page is None else result)
         elif result is None or (page is not None and page.gone):
             continue
         elif page is None or not side.there(page):
@@ -461,7 +472,7 @@ def repeated(session: Session, signature: str, body: dict) -> None:
 
 
 def tool_returned(session: Session, body: dict, event: dict) -> None:
-    signature = session.calls.get(body["call_id"])
+    signature = session.calls.pop(body["call_id"], None)
     if signature is None:
         return  # "else kept as unpaired"
     if body.get("page_id") is not None:
@@ -529,7 +540,7 @@ def write_staged(session: Session, body: dict, event: dict) -> None:
 
 def write_judged(session: Session, body: dict, event: dict) -> None:
     heard = [side.journal.judge(body["update_id"], body["validator"], body["verdict"]) for side in session.sides]
-    if not any(heard):
+    if not heard[0]:
         raise Refused("nothing to judge, or judged before")
 
 
@@ -575,6 +586,10 @@ def drop(session: Session, side: Side, body: dict) -> None:
     kind, preserved = body["kind"], body.get("preserved")
     dropped = body.get("dropped", [])
     summary = body.get("summary_page")
+    for page_id in preserved or ():
+        page = session.pages.get(page_id)
+        if page is not None and not page.gone and page_id not in session.coming and side.held.get(page_id, ABSENT) == ABSENT:
+            side.held[page_id] = FULL  # Reading: the record says that it is there, whatever dropped it before
     if kind in ("compaction", "reset"):
         kept = {*(preserved or ()), summary}
         for page_id in list(session.pages):
@@ -587,8 +602,8 @@ def drop(session: Session, side: Side, body: dict) -> None:
             side.stale.pop(page_id, None)
             if page_id in session.coming or side.held.get(page_id, ABSENT) > ABSENT:
                 session.coming.discard(page_id)
-                pointer = body.get("leaves_pointers", True) and side.held.get(page_id, ABSENT) > ABSENT
-                side.held[page_id] = POINTER if pointer else ABSENT  # Reading: of what was sent once
+                pointer = body.get("leaves_pointers", True) and session.pages[page_id].resolvable
+                side.held[page_id] = POINTER if pointer else ABSENT  # Reading: what never resolves leaves none
 
 
 HANDLERS = {

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from .log_pages import LogPage
-from .workloads import DEFAULT_PIN, FULL, PATHS, rank
+from .workloads import FULL, PATHS, rank
 
 if TYPE_CHECKING:
     from .log import Session
@@ -97,14 +97,9 @@ def must_fit(session: Session, more: dict[str, int]) -> None:
 
 
 def unpin(session: Session, pages: list[LogPage], body: dict, event: dict) -> None:
+    """Reading: back to what the page was created with, which is the type's default unless the harness said otherwise."""
     for page in pages:
-        page.pin = default_pin(page)
-        page.minimum = page.own_minimum
-
-
-def default_pin(page: LogPage) -> str:
-    default = DEFAULT_PIN.get(page.type, "none")
-    return "soft" if page.guessed and default == "hard" else default
+        page.pin, page.minimum = page.own_pin, page.own_minimum
 
 
 def demote(session: Session, pages: list[LogPage], body: dict, event: dict) -> None:

@@ -12,10 +12,10 @@ class LogPage(Page):
     """A page of a session. `gone`: "" while it is in the table, else superseded or retired."""
 
     inferred: bool = False
-    guessed: bool = False  # it was inferred when it was created
     resolvable: bool = True
     resources: tuple[str, ...] = ()
-    own_minimum: int = ABSENT  # as it was created
+    own_pin: str = "none"  # as it was created, like the next
+    own_minimum: int = ABSENT
     gone: str = ""
     cap: int | None = None  # an operator's demotion
     restore: bool = False  # an operator asked for it in full in the next prompt
@@ -71,7 +71,7 @@ def page_of(raw: dict, place: int) -> LogPage:
         place=place,
         dirty=raw.get("dirty", False),
         inferred=inferred,
-        guessed=inferred,
+        own_pin=pin,
         resolvable=raw.get("resolvable", True),
         resources=tuple(raw.get("resources", ())),
     )

@@ -59,6 +59,7 @@ class Side:
 
     name: str
     policy: Policy
+    next_policy: Policy | None = None  # changed since: "holds from the next prompt"
     observed: bool = False  # nothing is selected: residency is what the record shows
     resolves: bool = False
     standing: dict[str, int] = field(default_factory=dict)
