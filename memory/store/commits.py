@@ -189,9 +189,11 @@ def _tell_own(pk: uuid.UUID, row: ProjectPage, made: Plan, here: int) -> None:
 
 
 def _event_id(row: ProjectPage) -> str:
-    """Of the event that tells of the row's version: so no session is told twice."""
+    """Of the event that tells of the row's version: so no session is told twice. It begins with a control
+    character, which no sender's id may hold: else one could have taken it, and no commit would get past it.
+    """
     page = hashlib.sha256(row.page_id.encode("utf-8", "surrogatepass")).hexdigest()[:32]
-    return f"project:{page}:{row.version}"
+    return f"\x1fproject:{page}:{row.version}"
 
 
 def _body(row: ProjectPage, reps: Reps, origin: str, before: int) -> tuple[str, dict[str, Any]]:

@@ -99,6 +99,17 @@ def test_a_commit_reaches_the_others_with_its_content() -> None:
 
 
 @pytest.mark.django_db
+def test_no_sender_can_take_the_id_of_what_a_session_is_told() -> None:
+    one, two = new_session("one"), new_session("two")
+    for session in (one, two):
+        feed(session, style())
+    feed(one, update("spaces"), FLUSH)
+    taken = Event.objects.get(session_id=two, kind="project_commit").client_event_id
+    with pytest.raises(store.BadEvent, match="client_event_id"):
+        store.append_events(one, [store.NewEvent("noted", {"what": "x"}, taken)])
+
+
+@pytest.mark.django_db
 def test_a_session_that_comes_later_is_told_of_the_version() -> None:
     one, two = new_session("one"), new_session("two")
     feed(one, style(), update("spaces"), FLUSH)
