@@ -6,10 +6,10 @@ What those leave open is marked `Reading:`. An event that cannot be applied chan
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from . import log_acts, policies
-from .log_pages import LogPage, page_of, tokens_of, touches
+from .log_pages import LogPage, page_of, tokens_of, touches, usable
 from .log_sides import FULL, PLENTY, Asked, Demand, Side, Turn, choose
 from .policies import Policy
 from .selection import priority
@@ -71,12 +71,13 @@ class Session:
         for side in self.sides:
             side.journal.dirty.add(page_id)
 
-    def restore_version(self, page: LogPage, seq: int) -> None:
+    def restore_version(self, page: LogPage, version: int, seq: int) -> None:
         """Through the journal: an update that is staged like any other, and valid."""
         for side in self.sides:
             side.journal.stage({"update_id": f"restore:{seq}:{page.page_id}", "page_id": page.page_id, "restore": True})
         self.mark_dirty(page.page_id)
-        new_text(self, page, None)
+        tokens, text = self.sides[0].journal.kept[page.page_id, version]
+        new_text(self, page, dict(tokens), text)
 
     def policy(self, name: str) -> Policy:
         if name in self.declared_policies:
@@ -170,6 +171,7 @@ def page_created(session: Session, body: dict, event: dict) -> None:
     if raw["page_id"] in session.pages:
         raise Refused("the id is taken")
     session.pages[raw["page_id"]] = page_of(raw, len(session.pages))
+    session.pages[raw["page_id"]].text = event["seq"]
     arrive(session, raw["page_id"])
     if raw.get("dirty", False):
         session.mark_dirty(raw["page_id"])
@@ -179,16 +181,16 @@ def page_updated(session: Session, body: dict, event: dict) -> None:
     page = session.page(body["page_id"])
     if any(label not in PATHS[page.type] for label in body["representations"]):
         raise Refused("off the type's path")
-    new_text(session, page, body["representations"])
+    new_text(session, page, tokens_of(body["representations"]), event["seq"])
     page.gone = ""
     if not body.get("durable", False):
         session.mark_dirty(page.page_id)
 
 
-def new_text(session: Session, page: LogPage, representations: dict | None) -> None:
+def new_text(session: Session, page: LogPage, tokens: dict[int, int], text: int) -> None:
+    """`text`: the seq of the event that brought it."""
     leave_copy(session, page)
-    if representations is not None:
-        page.tokens = tokens_of(representations)
+    page.tokens, page.text = tokens, text
     arrive(session, page.page_id)
 
 
@@ -298,12 +300,17 @@ def turn_of(session: Session, side: Side, live: list[LogPage], fixed: int, recor
         reason = {page_id: "recorded" for page_id in standing}
         needed = {page_id: level for page_id, level in asked.levels.items()}
         for page in live:
-            if page.pin == "hard" or (session.after_loss and page.must_survive()):
-                needed[page.page_id] = max(page.minimum, needed.get(page.page_id, ABSENT))
-        required = sum(session.pages[page_id].cost(level) for page_id, level in needed.items())
+            if contract(session, side, page)[0] == "hard" or (session.after_loss and page.must_survive()):
+                low = contract(session, side, page)[1]
+                needed[page.page_id] = max(low, needed.get(page.page_id, ABSENT))
+        views = {page.page_id: usable(page) if session.mode == "injected" else page for page in live}
+        required = sum(views[page_id].cost(level) for page_id, level in needed.items())
         missing = [page for page in live if standing[page.page_id] < needed.get(page.page_id, ABSENT)]
-        unmet = [page.page_id for page in sorted(missing, key=priority)]
-        floor = sum(page.cost(max(page.minimum, needed.get(page.page_id, ABSENT))) for page in live)
+        unmet = [
+            page.page_id
+            for page in sorted(missing, key=lambda page: priority(replace(page, pin=contract(session, side, page)[0])))
+        ]
+        floor = sum(views[page.page_id].cost(max(contract(session, side, page)[1], needed.get(page.page_id, ABSENT))) for page in live)
     else:
         if side.name == "shadow" and session.mode != "enforced":
             for page in live:
@@ -319,9 +326,18 @@ def turn_of(session: Session, side: Side, live: list[LogPage], fixed: int, recor
     if prefix_before:
         prefix = prefix_tokens(session, side, before, standing)
     side.standing = standing
+    side.texts = {page.page_id: page.text for page in live}
     side.turn = Turn(
         len(side.turns) + 1, side.policy.name, whole, budget, standing, used, resident, required, floor, unmet, changes, prefix or 0
     )
+
+
+def contract(session: Session, side: Side, page: LogPage) -> tuple[str, int]:
+    """Pin and minimum that a prompt is held against. What was only read is not held against an operator's act, whose reach
+    is the shadow."""
+    if side.name == "primary" and session.mode == "observed":
+        return page.own_pin, page.own_minimum
+    return page.pin, page.minimum
 
 
 def as_recorded(
@@ -383,7 +399,7 @@ def prefix_tokens(session: Session, side: Side, before: dict[str, int], standing
     total = 0
     for page_id, page in session.pages.items():
         now = standing.get(page_id, ABSENT)
-        if before.get(page_id, ABSENT) != now or (now and page_id in session.arrivals):
+        if before.get(page_id, ABSENT) != now or (now and page.text != side.texts.get(page_id)):
             break
         total += page.cost(now)
     return total
@@ -392,8 +408,7 @@ def prefix_tokens(session: Session, side: Side, before: dict[str, int], standing
 def judge_prompt(session: Session, side: Side, live: list[LogPage]) -> None:
     turn = side.turn
     assert turn is not None
-    for page in session.pages.values():
-        name = page.page_id
+    for name in session.pages:
         if name in side.at_risk and name in side.journal.dirty and side.standing.get(name, ABSENT) != FULL:
             lose(side, name)
     side.at_risk = set()
@@ -401,10 +416,12 @@ def judge_prompt(session: Session, side: Side, live: list[LogPage]) -> None:
     for page_id in missed:
         turn.faults.append(("flush_miss", page_id, "policy", True))
     for page in live:
-        if page.pin == "hard" and side.standing[page.page_id] < page.minimum:
+        pin, low = contract(session, side, page)
+        if pin == "hard" and side.standing[page.page_id] < low:
             turn.faults.append(("pinned_invariant_miss", page.page_id, side.by_required(), True))
     for page in live:
-        if session.after_loss and page.must_survive() and side.standing[page.page_id] < page.minimum:
+        low = contract(session, side, page)[1]
+        if session.after_loss and page.must_survive() and side.standing[page.page_id] < low:
             turn.faults.append(("post_compaction_bootstrap", page.page_id, side.by_required(), True))
     for page_id, level in session.asked.items():
         page = session.pages[page_id]
@@ -433,9 +450,9 @@ def demand_observed(session: Session, body: dict, event: dict) -> None:
     dropped = session.sides[0].observed and session.sides[0].outcome(page, level) == "refetch"
     for side in session.sides:
         caused = side.name == "shadow" and dropped and side.outcome(page, level) != "refetch"
-        if repeat and not side.there(page) and side.outcome(page, level) == "refetch":
-            continue  # "`duplicate_tool` is the one fault: the demand that the same call shows is only told"
-        side.demands.append(Demand(page, level, exact, caused=caused, cost=page.cost(level)))
+        # Reading: also where the result is there, but lower and not to be resolved; it still is a demand, for recency.
+        told = repeat and side.outcome(page, level) == "refetch"  # "`duplicate_tool` is the one fault: the demand that the same call shows is only told"
+        side.demands.append(Demand(page, level, exact, caused=caused, told=told, cost=page.cost(level)))
 
 
 def tool_called(session: Session, body: dict, event: dict) -> None:
@@ -462,7 +479,7 @@ def repeated(session: Session, signature: str, body: dict) -> None:
     for side in session.sides:
         assert side.turn is not None
         if fresh or (page is not None and page.gone == "superseded"):
-            side.turn.refreshes.append(None if page is None else result)
+            side.turn.refreshes.append(result)
         elif result is None or (page is not None and page.gone):
             continue
         elif page is None or not side.there(page):
@@ -507,6 +524,7 @@ def destroy(session: Session, side: Side, kind: str) -> None:
     at_end = kind in ("reset", "shutdown")
     if side.policy.writes_back_at_end if at_end else side.policy.writes_back:
         side.journal.write_back(session.pages, session.grants)
+        side.at_risk = set()
     elif at_end:
         for page in session.pages.values():
             if page.page_id in side.journal.dirty and page.scope == "session":
@@ -516,6 +534,7 @@ def destroy(session: Session, side: Side, kind: str) -> None:
 
 
 def lose(side: Side, page_id: str) -> None:
+    side.at_risk.discard(page_id)
     side.journal.lose(page_id)
     side.missed.append(page_id)
 
@@ -562,7 +581,7 @@ def write_resolved(session: Session, body: dict, event: dict) -> None:
             if action == "drop":
                 side.journal.note(update, "resolved")
             else:
-                side.journal.commit(update)
+                side.journal.commit(update, session.pages)
 
 
 def project_commit(session: Session, body: dict, event: dict) -> None:
@@ -576,9 +595,11 @@ def project_commit(session: Session, body: dict, event: dict) -> None:
     session.project_version[page.page_id] = body["version"]
     unwritten = page.page_id in session.sides[0].journal.dirty or session.sides[0].journal.has(page.page_id)
     for side in session.sides:
+        if page.page_id in side.journal.dirty and not side.journal.has(page.page_id):
+            side.journal.stage({"update_id": f"implied:{event['seq']}", "page_id": page.page_id, "conflict": True})
         side.journal.version[page.page_id] = max(body["version"], side.journal.version.get(page.page_id, 0))
     if session.mode == "enforced" and not unwritten and not page.gone:
-        new_text(session, page, body["representations"])
+        new_text(session, page, tokens_of(body["representations"]), event["seq"])
 
 
 def drop(session: Session, side: Side, body: dict) -> None:
@@ -586,7 +607,7 @@ def drop(session: Session, side: Side, body: dict) -> None:
     kind, preserved = body["kind"], body.get("preserved")
     dropped = body.get("dropped", [])
     summary = body.get("summary_page")
-    for page_id in preserved or ():
+    for page_id in (preserved or ()) if kind in ("compaction", "reset") else ():
         page = session.pages.get(page_id)
         if page is not None and not page.gone and page_id not in session.coming and side.held.get(page_id, ABSENT) == ABSENT:
             side.held[page_id] = FULL  # Reading: the record says that it is there, whatever dropped it before
@@ -600,7 +621,10 @@ def drop(session: Session, side: Side, body: dict) -> None:
     elif kind == "prune":
         for page_id in dropped:
             side.stale.pop(page_id, None)
-            if page_id in session.coming or side.held.get(page_id, ABSENT) > ABSENT:
+            # Reading: what stood in the last prompt, also where another boundary took it since
+            here = side.standing.get(page_id, ABSENT) > ABSENT and page_id not in session.fresh
+            page = session.pages.get(page_id)
+            if page is not None and not page.gone and (here or page_id in session.coming):
                 session.coming.discard(page_id)
                 pointer = body.get("leaves_pointers", True) and session.pages[page_id].resolvable
                 side.held[page_id] = POINTER if pointer else ABSENT  # Reading: what never resolves leaves none

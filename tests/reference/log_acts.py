@@ -125,7 +125,7 @@ def restore(session: Session, pages: list[LogPage], body: dict, event: dict) -> 
         if (page.page_id, version) not in session.sides[0].journal.kept:
             raise ActRefused("no such version")
     for page in pages:
-        session.restore_version(page, event["seq"])
+        session.restore_version(page, version, event["seq"])
 
 
 DOES = {"operator_pin": pin, "operator_unpin": unpin, "operator_demote": demote, "operator_restore": restore}

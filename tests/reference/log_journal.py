@@ -23,7 +23,7 @@ class LogJournal:
     waited: set[str] = field(default_factory=set)  # parked because a required validator had not spoken
     dirty: set[str] = field(default_factory=set)
     version: dict[str, int] = field(default_factory=dict)  # last committed one by page
-    kept: set[tuple[str, int]] = field(default_factory=set)  # versions that a restore can return to
+    kept: dict[tuple[str, int], tuple[dict[int, int], int]] = field(default_factory=dict)  # what a restore returns to
 
     def note(self, update: dict, phase: str, reason: str | None = None) -> None:
         self.moves.append((update["update_id"], update["page_id"], phase, reason))
@@ -45,6 +45,8 @@ class LogJournal:
     def check(self, update: dict, pages: dict[str, LogPage], grants: list[str]) -> str | None:
         """The first check that fails gives the reason."""
         page = pages[update["page_id"]]
+        if "conflict" in update:
+            return "DESTRUCTIVE_OP"
         if malformed(update):
             return "SCHEMA_INVALID"
         if update["evidence_ref"] not in pages:
@@ -77,18 +79,18 @@ class LogJournal:
         for update in waiting:
             reason = None if "restore" in update else self.check(update, pages, grants)
             if reason is None:
-                self.commit(update)
+                self.commit(update, pages)
             else:
                 self.parked[update["update_id"]] = reason
                 self.note(update, "rejected", reason)
         for page_id in implied:
-            self.commit({"update_id": "implied:", "page_id": page_id})
+            self.commit({"update_id": "implied:", "page_id": page_id}, pages)
         self.dirty = set()
 
-    def commit(self, update: dict) -> None:
+    def commit(self, update: dict, pages: dict[str, LogPage]) -> None:
         page_id = update["page_id"]
         self.version[page_id] = self.version.get(page_id, 0) + 1
-        self.kept.add((page_id, self.version[page_id]))
+        self.kept[page_id, self.version[page_id]] = (dict(pages[page_id].tokens), pages[page_id].text)
         self.note(update, "committed")
 
     def judge(self, name: str, validator: str, verdict: str) -> bool:

@@ -16,6 +16,7 @@ class LogPage(Page):
     resources: tuple[str, ...] = ()
     own_pin: str = "none"  # as it was created, like the next
     own_minimum: int = ABSENT
+    text: int = 0  # the seq of the event that brought it
     gone: str = ""
     cap: int | None = None  # an operator's demotion
     restore: bool = False  # an operator asked for it in full in the next prompt

@@ -50,6 +50,7 @@ class Demand:
     exact: bool
     declared: bool = False
     caused: bool = False
+    told: bool = False  # and not judged
     cost: int = 0
 
 
@@ -64,6 +65,7 @@ class Side:
     resolves: bool = False
     standing: dict[str, int] = field(default_factory=dict)
     held: dict[str, int] = field(default_factory=dict)  # observed: what the next prompt will show
+    texts: dict[str, int] = field(default_factory=dict)  # of the pages of the last prompt
     stale: dict[str, int] = field(default_factory=dict)  # observed: tokens of older copies by page
     journal: LogJournal = field(default_factory=LogJournal)
     at_risk: set[str] = field(default_factory=set)  # dirty at a compaction or prune that wrote nothing back
@@ -109,7 +111,7 @@ class Side:
         demanded: dict[str, int] = {}
         for page_id in dict.fromkeys(demand.page.page_id for demand in self.demands):
             mine = [demand for demand in self.demands if demand.page.page_id == page_id]
-            self.judge_page(mine)
+            self.judge_page([demand for demand in mine if not demand.told])
             for demand in mine:
                 if not demand.caused:
                     demanded[page_id] = max(demand.level, demanded.get(page_id, ABSENT))
@@ -135,7 +137,7 @@ class Side:
                 guess = highest(guessed)
                 if worst.index(self.outcome(guess.page, guess.level)) > worst.index(self.outcome(top.page, top.level)):
                     self.count(guess, declared)
-        else:
+        elif guessed:
             self.count(highest(guessed), declared)
 
     def count(self, demand: Demand, declared: bool) -> None:
