@@ -140,9 +140,10 @@ def test_any_text_and_the_same_twice(page_type: PageType, text: str, title: str)
     "page_type", [PageType.EVIDENCE, PageType.CONSTRAINT, PageType.CONVERSATION, PageType.PLAN]
 )
 def test_huge_texts_are_linear(page_type: PageType, text: str) -> None:
-    began = time.monotonic()
+    """In CPU seconds: a quadratic one takes minutes, whatever else the machine does."""
+    began = time.process_time()
     assert Fidelity.FULL in build(page_type, text, page_id="x")
-    assert time.monotonic() - began < 20
+    assert time.process_time() - began < 20
 
 
 def test_the_handle_stays_on_one_line() -> None:
