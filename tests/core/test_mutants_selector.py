@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from random import Random
+from typing import Any
 
 import pytest
 
+from memory.core import Event, decode_body, replay
 from memory.core import selector as selector_module
 from tests.core.cast import Session
 from tests.reference import generate
@@ -106,3 +109,63 @@ def test_what_room_is_left_is_used_to_the_last_token() -> None:
         session.prompt()
         session.prompt()
         assert session.fidelity("a") == at
+
+
+def small(session: Session, *pages: str, **fields: Any) -> None:
+    for name in pages:
+        session.add(name, tokens={"pointer": 10, "full": 20}, **fields)
+
+
+def test_what_was_ranked_is_forgotten_when_there_is_more_than_pays(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A page that gains recency, and one that comes back with some, count as more steps than before."""
+    monkeypatch.setattr(selector_module, "_FEW", 3)
+    session = Session(policy="clawvm", budget=30)
+    small(session, "a")
+    small(session, "b", base_utility=0.1)
+    session.prompt()
+    assert (session.fidelity("a"), session.fidelity("b")) == ("pointer", "full")
+    session.demand("a", "pointer")
+    session.prompt()
+    assert (session.fidelity("a"), session.fidelity("b")) == ("full", "pointer")
+    session.feed("page_superseded", page_id="a")
+    session.prompt()
+    session.prompt()
+    session.update("a", 15)
+    session.prompt()
+    assert (session.fidelity("a"), session.fidelity("b")) == ("full", "pointer")
+
+
+def test_a_recency_that_is_gone_no_longer_decides(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(selector_module, "_FEW", 7)
+    own = {"name": "own", "upgrades": True, "recency_weight": 1.0}
+    session = Session(policy="own", policies=[own], budget=20)
+    for name in "ab":
+        tokens = {"pointer": 20, "structured": 21, "compressed": 22, "full": 23}
+        session.add(name, tokens=tokens)
+    session.prompt()
+    session.demand("a", "pointer")
+    session.prompt()
+    assert (session.fidelity("a"), session.fidelity("b")) == ("pointer", "absent")
+    for _ in range(80):
+        session.prompt()
+    assert (session.fidelity("a"), session.fidelity("b")) == ("absent", "pointer")
+
+
+@pytest.mark.parametrize(
+    ("worth", "tokens", "budget", "first"),
+    [((10, 1), (60, 20), 70, "a"), ((10, 2.5), (110, 20), 120, "b")],
+)
+def test_where_nothing_is_demanded_the_oracle_weighs_no_future(
+    worth: tuple[float, float], tokens: tuple[int, int], budget: int, first: str
+) -> None:
+    """Also of pages that were there before it was asked for."""
+    session = Session(policy="lru", budget=1)
+    for name, base, full in zip("ab", worth, tokens, strict=True):
+        session.add(name, base_utility=base, tokens={"pointer": 10, "full": full})
+    session.prompt()
+    oracle = decode_body("settings_changed", {"policy": "oracle", "budget": budget})
+    last = decode_body("prompt_requested", {"request_id": "last"})
+    more = [Event(session.state.seq + number, body) for number, body in enumerate((oracle, last), 1)]
+    record = json.loads(replay([*session.events, *more]).trace[-1])
+    changes = {page_id: label for page_id, label, _ in record["changes"]}
+    assert changes == {"a": "pointer", "b": "pointer", first: "full"}
