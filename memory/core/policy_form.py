@@ -82,7 +82,7 @@ def once(where: str, names: Iterable[str]) -> None:
     seen: set[str] = set()
     for number, name in enumerate(names):
         if name in seen:
-            forms.fail(f"{where}[{number}].name", f"{name!r} is there twice")
+            forms.fail(f"{where}[{number}].name", f"{name[:80]!r} is there twice")
         seen.add(name)
 
 

@@ -241,7 +241,7 @@ def _pages(entries: Any) -> tuple[PageEntry, ...]:
     for number, value in enumerate(entries):
         entry = _page(value, f"pages[{number}]")
         if entry.page.page_id in seen:
-            forms.fail(f"pages[{number}].page_id", f"{entry.page.page_id!r} is there twice")
+            forms.fail(f"pages[{number}].page_id", f"{entry.page.page_id[:80]!r} is there twice")
         seen.add(entry.page.page_id)
         found.append(entry)
     return tuple(found)
@@ -288,18 +288,18 @@ def _check_references(turn: Turn, number: int, created: dict[str, int]) -> None:
             page_id = entry if name == "dirty" else entry.page_id
             where = f"{name}[{place}]" if name == "dirty" else f"{name}[{place}].page_id"
             if page_id not in created:
-                forms.fail(where, f"there is no page {page_id!r}")
+                forms.fail(where, f"there is no page {page_id[:80]!r}")
             if created[page_id] > number:
-                forms.fail(where, f"page {page_id!r} is not created before turn {created[page_id]}")
+                forms.fail(where, f"page {page_id[:80]!r} is not created before turn {created[page_id]}")
     for place, call in enumerate(turn.tool_calls):
         if call.result is not None and call.result not in created:
-            forms.fail(f"tool_calls[{place}].result", f"there is no page {call.result!r}")
+            forms.fail(f"tool_calls[{place}].result", f"there is no page {call.result[:80]!r}")
 
 
 def _check_updates(turn: Turn, seen: set[str]) -> None:
     for place, update in enumerate(turn.writes):
         if update.update_id in seen:
-            forms.fail(f"writes[{place}].update_id", f"{update.update_id!r} is there twice")
+            forms.fail(f"writes[{place}].update_id", f"{update.update_id[:80]!r} is there twice")
         if update.update_id.startswith(RESERVED_IDS):
             forms.fail(
                 f"writes[{place}].update_id", f"begins with {' or '.join(RESERVED_IDS)}: those are ours"

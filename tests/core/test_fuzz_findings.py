@@ -101,6 +101,17 @@ def test_a_steady_side_keeps_its_recencies_in_the_same_order_after_a_reload() ->
     assert dump_state(again) == dump_state(session.state)
 
 
+@pytest.mark.parametrize("name", ["demands", "dirty", "tool_calls"])
+def test_a_long_id_is_cut_where_it_is_repeated_to_the_reader(name: str) -> None:
+    page_id = "\u202e" * 512
+    entry: Any = {"demands": {"page_id": page_id, "fidelity": "full"}, "dirty": page_id}.get(
+        name, {"signature": "s", "result": page_id}
+    )
+    with pytest.raises(WorkloadError, match="there is no page") as caught:
+        read_workload({"pages": [], "turns": [{name: [entry]}]})
+    assert len(str(caught.value)) < 700
+
+
 def small(**policy: Any) -> tuple[tuple[bytes, ...], tuple[bytes, ...]]:
     """A trace, and that of the same log when it was written and read back."""
     page = {
