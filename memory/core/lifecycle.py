@@ -207,9 +207,8 @@ def _drop(state: State, side: SideState, body: Boundary) -> tuple[list[str], lis
             page = table.by_id.get(page_id)
             if page is not None:
                 side.stale.pop(page.order, None)
-                if page.status is PageStatus.LIVE and (
-                    side.fidelity[page.order] or page.order in side.incoming
-                ):
+                held = side.fidelity[page.order] and side.outgoing.get(page.order, _STAYS)[0]
+                if page.status is PageStatus.LIVE and (held or page.order in side.incoming):
                     pointer = page.resolvable and body.leaves_pointers
                     _goes(state, side, page.order, Fidelity.POINTER if pointer else Fidelity.ABSENT, body)
                     dropped.append(page_id)

@@ -400,7 +400,7 @@ def settle(
     for order, fidelity, move in moves:
         page = pages[order]
         before, tokens_before = fidelities[order], in_prompt[order]
-        tokens = page.tokens[fidelity] or page.tokens[page.served] if fidelity else 0
+        tokens = page.tokens[fidelity] or page.demanded_tokens(fidelity) if fidelity else 0
         by = tokens - tokens_before
         if by:
             in_prompt[order] = tokens

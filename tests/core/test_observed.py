@@ -87,6 +87,24 @@ def test_a_pointer_that_the_harness_cannot_resolve_is_a_refetch() -> None:
     assert faults(session.demand("a")) == [("refetch", "a", "policy")]
 
 
+def test_a_pointer_takes_the_tokens_of_the_next_form_whatever_an_operator_asks_for() -> None:
+    session = watched()
+    session.add("long", "conversation", tokens={"structured": 40, "full": 50}, min_fidelity="compressed")
+    session.prompt()
+    session.boundary("prune", dropped=["long"])
+    session.feed("operator_pin", page_ids=["long"], min_fidelity="full")
+    (moved,) = [o for o in of(session.prompt(), "residency") if o.page_id == "long"]
+    assert (moved.data["to"], moved.data["tokens_to"]) == ("pointer", 40)
+
+
+def test_what_a_reset_took_leaves_no_pointer_at_a_prune() -> None:
+    session = watched()
+    session.boundary("reset")
+    session.boundary("prune", dropped=["a"])
+    session.prompt()
+    assert session.fidelity("a") == "absent"
+
+
 def test_prune_leaves_a_pointer_only_where_it_resolves() -> None:
     session = watched(settings={"harness_resolves": True})
     session.add("gone", resolvable=False)
