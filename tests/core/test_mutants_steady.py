@@ -17,6 +17,12 @@ TIMES = int(os.environ.get("CLAWWEB_EXAMPLES", "15"))
 WORTHS = ((0, 0), (0, 0), (50, 0), (100, 0), (0, 100))  # of 0, 1, 2 and 1 at the weights of clawweb
 
 
+OWN = {
+    "name": "own", "steady": True, "auto_pins": True, "prefetch": True, "upgrades": True, "resolves": True,
+    "base_weight": 0.02, "recency_weight": 1.0,
+}  # fmt: skip
+
+
 def crowd(rng: Random, turns: int) -> dict[str, Any]:
     """Pages of few sizes and few worths that arrive all the time and stand close to the marks."""
     unit = rng.choice((1, 5, 10))
@@ -77,20 +83,71 @@ def test_crowds_close_to_the_marks_give_the_turns_of_the_reference() -> None:
 
 @pytest.mark.parametrize("how", ["page_retired", "page_superseded"])
 def test_a_page_that_left_takes_and_gives_no_room(how: str) -> None:
-    """Below its top when it left: a refill after that raises others, and nothing of it is left behind."""
+    """Below its top when it left: a fill after that raises others, and nothing of it comes back."""
     session = Session(policy="clawweb", budget=200)
-    session.add("a", tokens={"pointer": 10, "full": 150})
+    session.add("a", tokens={"pointer": 10, "compressed": 60, "full": 170})
     session.add("b", tokens={"pointer": 10, "full": 190})
     session.prompt()
-    session.demand("b", "pointer")
-    session.prompt()
+    assert session.fidelity("a") == "compressed"
     session.feed(how, page_id="a")
     for _ in range(3):
         session.prompt()
         assert session.fidelity("a") == "absent"
-    session.update("a", 20)
+
+
+@pytest.mark.parametrize(
+    ("worth", "demanded", "arrivals", "first"),
+    [(0, False, 0, "b"), (25, False, 0, "a"), (0, True, 25, "a"), (0, True, 50, "b")],
+)
+def test_an_arrival_is_worth_one_demand_more(worth: int, demanded: bool, arrivals: int, first: str) -> None:
+    """Of a page that fell and one that arrives only one can be raised; the first arrived the turn before."""
+    session = Session(policy="own", policies=[{**OWN, "refill_percent": 80}], budget=20)
+    session.add("a", base_utility=worth, tokens={"pointer": 10, "full": 60})
     session.prompt()
-    assert session.fidelity("a") == "full"
+    if demanded:
+        session.demand("a", "pointer")
+    session.feed("settings_changed", budget=100)
+    session.add("b", base_utility=arrivals, tokens={"pointer": 10, "full": 60})
+    session.prompt()
+    assert [name for name in "ab" if session.fidelity(name) == "full"] == [first]
+
+
+def crowded(beside: int, **policy: int) -> Session:
+    """A page that no fill could raise, one that arrived when 10 tokens were free and needs 15, and others."""
+    session = Session(policy="own", policies=[{**OWN, **policy}], budget=100)
+    session.add("a", tokens={"pointer": 5, "full": 200})
+    if beside:
+        session.add("x", tokens={"full": beside})
+    session.prompt()
+    session.add("d", tokens={"full": 60 - beside})
+    session.add("c", tokens={"pointer": 5, "full": 20})
+    session.prompt()
+    assert session.fidelity("c") == "pointer"
+    session.feed("page_retired", page_id="d")
+    session.prompt()
+    return session
+
+
+@pytest.mark.parametrize(
+    ("beside", "refill", "at"), [(0, 30, "full"), (20, 30, "full"), (21, 30, "pointer"), (55, 80, "full")]
+)
+def test_much_room_is_what_the_refill_mark_says_and_is_used_to_the_low_mark(
+    beside: int, refill: int, at: str
+) -> None:
+    """At the mark there is much room, a token above it there is not; a step that just fits is taken."""
+    assert crowded(beside, refill_percent=refill).fidelity("c") == at
+
+
+def test_where_room_is_not_much_only_arrivals_are_raised() -> None:
+    session = Session(policy="clawweb", budget=50)
+    session.add("x", tokens={"full": 40})
+    session.add("c", tokens={"pointer": 5, "full": 20})
+    session.prompt()
+    session.feed("settings_changed", budget=100)
+    session.demand("c", "pointer")
+    session.add("b", tokens={"pointer": 5, "full": 10})
+    session.prompt()
+    assert (session.fidelity("b"), session.fidelity("c")) == ("full", "pointer")
 
 
 def test_a_copy_of_a_steady_side_goes_on_like_it() -> None:
