@@ -63,9 +63,8 @@ class Session:
         return self.pages[page_id]
 
     def pin_budget(self) -> int | None:
-        """Reading: hard minima may take what pages had in the last prompt of the side that selects; before it, the budget."""
-        side = self.sides[-1]
-        return page_budget(self, side, 0)
+        """Reading: what the pages of the side that selects have now; no limit where no side selects."""
+        return None if self.sides[-1].observed else page_budget(self, self.sides[-1], 0)
 
     def mark_dirty(self, page_id: str) -> None:
         for side in self.sides:
@@ -159,7 +158,7 @@ def close(session: Session) -> None:
     for side in session.sides:
         if side.turn is not None:
             side.turn.faults += [("flush_miss", page_id, "policy", True) for page_id in side.missed]
-        side.missed = []
+            side.missed = []
         side.close()
 
 
@@ -254,7 +253,7 @@ def prompt_requested(session: Session, body: dict, event: dict) -> None:
     if session.mode != "enforced":
         raise Refused("not ours")
     if body["request_id"] in session.requests:
-        return  # "the same request id gets the same bytes"
+        raise Refused("asked for before")  # Reading: "the same request id gets the same bytes", and no second turn
     session.requests.add(body["request_id"])
     prompt(session, body.get("fixed_tokens", 0), None)
 
@@ -263,7 +262,7 @@ def prompt_observed(session: Session, body: dict, event: dict) -> None:
     if session.mode == "enforced":
         raise Refused("not observed")
     if body["request_id"] in session.requests:
-        return
+        raise Refused("it was observed before")
     session.requests.add(body["request_id"])
     prompt(session, 0, body.get("recorded_tokens"))
 
@@ -298,7 +297,9 @@ def turn_of(session: Session, side: Side, live: list[LogPage], fixed: int, recor
     if side.observed:
         standing, used, budget, whole = as_recorded(session, side, live, recorded)
         reason = {page_id: "recorded" for page_id in standing}
-        needed = {page_id: level for page_id, level in asked.levels.items()}
+        needed = {
+            page_id: max(level, contract(session, side, session.pages[page_id])[1]) for page_id, level in asked.raw.items()
+        }
         for page in live:
             if contract(session, side, page)[0] == "hard" or (session.after_loss and page.must_survive()):
                 low = contract(session, side, page)[1]
@@ -426,7 +427,7 @@ def judge_prompt(session: Session, side: Side, live: list[LogPage]) -> None:
     for page_id, level in session.asked.items():
         page = session.pages[page_id]
         if not page.gone:
-            level = max(level, page.minimum)
+            level = max(level, contract(session, side, page)[1])
             side.demands.append(Demand(page, level, True, declared=True, cost=page.cost(level)))
     for page in live:
         if page.restore and not side.observed:
@@ -444,11 +445,11 @@ def demand_observed(session: Session, body: dict, event: dict) -> None:
         return  # "One for a page that got new text within the turn is told and not judged."
     if page.gone and page.page_id not in session.sides[0].standing:
         return
-    level = max(rank(body["fidelity"]), page.minimum)
     exact = body.get("exact", True)
     repeat = body.get("call_repeat", False)
-    dropped = session.sides[0].observed and session.sides[0].outcome(page, level) == "refetch"
-    for side in session.sides:
+    levels = [max(rank(body["fidelity"]), contract(session, side, page)[1]) for side in session.sides]
+    dropped = session.sides[0].observed and session.sides[0].outcome(page, levels[0]) == "refetch"
+    for side, level in zip(session.sides, levels, strict=True):
         caused = side.name == "shadow" and dropped and side.outcome(page, level) != "refetch"
         # Reading: also where the result is there, but lower and not to be resolved; it still is a demand, for recency.
         told = repeat and side.outcome(page, level) == "refetch"  # "`duplicate_tool` is the one fault: the demand that the same call shows is only told"
@@ -566,7 +567,7 @@ def write_judged(session: Session, body: dict, event: dict) -> None:
 def write_resolved(session: Session, body: dict, event: dict) -> None:
     """Only an operator approves or merges; anyone gives up."""
     name, action = body["update_id"], body["action"]
-    if not any(name in side.journal.parked for side in session.sides):
+    if name not in session.sides[0].journal.parked:  # Reading: the primary's journal is the one that is answered
         raise Refused("not parked")
     if action != "drop" and not event["actor"].startswith("operator"):
         raise Refused("only an operator can")
@@ -621,12 +622,11 @@ def drop(session: Session, side: Side, body: dict) -> None:
     elif kind == "prune":
         for page_id in dropped:
             side.stale.pop(page_id, None)
-            # Reading: what stood in the last prompt, also where another boundary took it since
-            here = side.standing.get(page_id, ABSENT) > ABSENT and page_id not in session.fresh
             page = session.pages.get(page_id)
-            if page is not None and not page.gone and (here or page_id in session.coming):
+            held = page_id in session.coming or side.held.get(page_id, ABSENT) > ABSENT
+            if page is not None and not page.gone and held:
                 session.coming.discard(page_id)
-                pointer = body.get("leaves_pointers", True) and session.pages[page_id].resolvable
+                pointer = body.get("leaves_pointers", True) and page.resolvable
                 side.held[page_id] = POINTER if pointer else ABSENT  # Reading: what never resolves leaves none
 
 

@@ -111,6 +111,7 @@ def demote(session: Session, pages: list[LogPage], body: dict, event: dict) -> N
             raise ActRefused("below its floor")
     for page in pages:
         page.cap = cap
+        page.restore = False  # Reading: the later act stands
 
 
 def restore(session: Session, pages: list[LogPage], body: dict, event: dict) -> None:
