@@ -128,6 +128,15 @@ MAX_RULES = 100  # write rules of one session
 MAX_VALIDATORS = 32  # that one session requires, and verdicts on one update
 
 
+MAX_PAGE_VERSION = 10**12  # of a project's page: no count of commits after it leaves what a count may be
+
+
+def _version(value: Any, where: str) -> int:
+    if _count(value, where) > MAX_PAGE_VERSION:
+        _fail(where, f"must be from 0 to {MAX_PAGE_VERSION}")
+    return int(value)
+
+
 def _write_rule(value: Any, where: str) -> ev.WriteRule:
     rule: ev.WriteRule = _RULE.nested(value, where)
     if not (rule.deny or rule.ops or rule.max_value_bytes is not None):
@@ -210,7 +219,7 @@ _CHECKS: dict[type, dict[str, Check]] = {
         "dropped": _list(_id), "leaves_pointers": _bool, "summary_page": _opt_id,
     },
     ev.ProjectCommit: {
-        "page_id": _id, "version": _count, "representations": _representations, "origin_session": _string,
+        "page_id": _id, "version": _version, "representations": _representations, "origin_session": _string,
         "fields": forms.page_fields, "base_version": _opt_count,
     },
     ev.OperatorPin: {**_acts, "pin": _enum(Pin), "min_fidelity": _opt_fidelity},

@@ -112,6 +112,21 @@ def test_a_long_id_is_cut_where_it_is_repeated_to_the_reader(name: str) -> None:
     assert len(str(caught.value)) < 700
 
 
+def test_a_version_above_every_count_does_not_come_from_another_session() -> None:
+    """It would be one more at the next commit, and then a snapshot of what rests on it could not be read."""
+    session = Session(budget=100)
+    session.add("a", "preference", scope="project")
+    body = {"page_id": "a", "representations": {"full": {"tokens": 9}}}
+    with pytest.raises(EventError) as caught:
+        session.feed("project_commit", **body, version=10**15)
+    assert caught.value.where == "version"
+    session.feed("project_commit", **body, version=10**12)
+    session.dirty("a")
+    session.boundary("flush")
+    session.feed("operator_restore", "operator:ann", page_ids=["a"], version=10**12 + 1)
+    assert dump_state(load_state(dump_state(session.state))) == dump_state(session.state)
+
+
 def small(**policy: Any) -> tuple[tuple[bytes, ...], tuple[bytes, ...]]:
     """A trace, and that of the same log when it was written and read back."""
     page = {

@@ -351,7 +351,7 @@ MAKERS: dict[str, Callable[[Random, Names], Body]] = {
     "boundary": _boundary,
     "project_commit": lambda r, n: {
         "page_id": _one(r, n),
-        "version": r.choice((0, 1, 2, 3, 10**15)),
+        "version": r.choice((0, 1, 2, 3, 10**12)),
         "representations": representations(r, n, r.choice((["structured", "full"], ["full"]))),
         **some(r, {"origin_session": "other", "base_version": r.choice((None, 0, 1))}),
     },
