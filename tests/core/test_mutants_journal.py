@@ -180,6 +180,7 @@ def bound(rule: dict[str, Any], page_id: str = "plan") -> bool:
     session = a_session(write_rules=[{"name": "r", "deny": True, **rule}])
     session.add("plank", "plan")
     session.add("pool", "plan")
+    session.add("plot", "plan")
     session.stage("u", page_id)
     return phases(session.boundary("flush"), "rejected") == [("u", "POLICY_DENIED")]
 
@@ -191,6 +192,7 @@ def test_a_rule_binds_the_scopes_and_pages_that_it_names() -> None:
     assert bound({"pages": ["nothing*", "pla*"]})
     assert bound({"pages": ["plan*"]}, "plank")
     assert not bound({"pages": ["pla*"]}, "pool")
+    assert not bound({"pages": ["pla*"]}, "plot")
     assert not bound({"pages": ["plan"]}, "plank")
 
 

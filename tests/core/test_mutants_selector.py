@@ -123,14 +123,16 @@ def test_what_was_ranked_is_forgotten_when_there_is_more_than_pays(monkeypatch: 
     small(session, "a")
     small(session, "b", base_utility=0.1)
     session.prompt()
+    session.prompt()  # ranked as the first turn closed
     assert (session.fidelity("a"), session.fidelity("b")) == ("pointer", "full")
     session.demand("a", "pointer")
     session.prompt()
     assert (session.fidelity("a"), session.fidelity("b")) == ("full", "pointer")
     session.feed("page_superseded", page_id="a")
     session.prompt()
-    session.prompt()
-    session.update("a", 15)
+    session.prompt()  # ranked without it
+    forms = {"pointer": {"tokens": 10}, "full": {"tokens": 20}}
+    session.feed("page_updated", page_id="a", representations=forms)
     session.prompt()
     assert (session.fidelity("a"), session.fidelity("b")) == ("full", "pointer")
 
