@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
-from memory.core import SideView, page_view, session_view
+from copy import copy
+from itertools import product
+
+import pytest
+
+from memory.core import SideView, clone, page_view, session_view
 from tests.core.cast import Session, faults, of
 
 
@@ -69,3 +74,36 @@ def test_a_higher_demand_replaces_a_lower_one_and_no_lower_one_a_higher() -> Non
     session.demand("a", "full")
     view = session_view(session.state).primary
     assert (view.page_ins, view.page_in_tokens, seat(session).page_ins) == (1, 100, 1)
+
+
+TOKENS = {"pointer": 10, "compressed": 40, "full": 100}
+LEVELS = tuple(TOKENS)
+DEMANDS = [(level, exact) for level in LEVELS for exact in (True, False)]
+
+
+@pytest.mark.parametrize("stands", ["pointer", "compressed"])
+@pytest.mark.parametrize("length", [1, 2, 3])
+def test_of_several_demands_for_a_page_the_highest_counts_whatever_their_order(
+    stands: str, length: int
+) -> None:
+    """And of the guessed ones the highest that asks for more than the exact one and comes out worse."""
+    start = Session(policy="clawvm", budget=TOKENS[stands])
+    start.add("a", tokens=TOKENS)
+    start.prompt()
+    for demands in product(DEMANDS, repeat=length):
+        session = copy(start)
+        session.state, session.outcomes = clone(start.state), []
+        for level, exact in demands:
+            session.demand("a", level, exact=exact)
+        proved, guessed = (
+            max((LEVELS.index(level) for level, exact in demands if exact is kind), default=-1)
+            for kind in (True, False)
+        )
+        met = LEVELS.index(stands)
+        if proved >= guessed or (proved >= 0 and (guessed <= met or proved > met)):
+            guessed = -1
+        view = session_view(session.state).primary
+        paid, owed = (TOKENS[LEVELS[level]] if level > met else 0 for level in (proved, guessed))
+        assert (view.hits, view.page_ins, view.page_in_tokens) == (proved >= 0, proved > met, paid), demands
+        told = (view.hits_inferred, view.page_ins_inferred, view.page_in_tokens_inferred)
+        assert told == (guessed >= 0, guessed > met, owed), demands
