@@ -107,3 +107,12 @@ def test_of_several_demands_for_a_page_the_highest_counts_whatever_their_order(
         assert (view.hits, view.page_ins, view.page_in_tokens) == (proved >= 0, proved > met, paid), demands
         told = (view.hits_inferred, view.page_ins_inferred, view.page_in_tokens_inferred)
         assert told == (guessed >= 0, guessed > met, owed), demands
+
+
+def test_a_declared_demand_is_one_of_the_turns_that_demanded_the_page() -> None:
+    session = Session(policy="clawvm", budget=200)
+    session.add("a")
+    session.prompt()
+    session.declare("a")
+    session.prompt()
+    assert seat(session).demand_turns == (2,)
