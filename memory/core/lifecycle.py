@@ -16,7 +16,6 @@ from memory.core.types import BoundaryKind, ChangeReason, FaultKind, Fidelity, P
 
 _LOSES_NOW = (BoundaryKind.RESET, BoundaryKind.SHUTDOWN)
 _LOSES_LATER = (BoundaryKind.COMPACTION, BoundaryKind.PRUNE)
-_STAYS = (1, 0, 0, "")
 _FIRST_PROMPT_AFTER = (BoundaryKind.COMPACTION, BoundaryKind.RESET)
 
 
@@ -207,7 +206,7 @@ def _drop(state: State, side: SideState, body: Boundary) -> tuple[list[str], lis
             page = table.by_id.get(page_id)
             if page is not None:
                 side.stale.pop(page.order, None)
-                held = side.fidelity[page.order] and side.outgoing.get(page.order, _STAYS)[0]
+                held = _coming_level(side, page.order)
                 if page.status is PageStatus.LIVE and (held or page.order in side.incoming):
                     pointer = page.resolvable and body.leaves_pointers
                     _goes(state, side, page.order, Fidelity.POINTER if pointer else Fidelity.ABSENT, body)
@@ -226,10 +225,15 @@ def _drop(state: State, side: SideState, body: Boundary) -> tuple[list[str], lis
                 side.outgoing.pop(order, None)
                 if side.fidelity[order] != Fidelity.FULL or order in side.retext:  # else it just stays
                     side.incoming[order] = state.seq
-        elif (side.fidelity[order] and side.outgoing.get(order, _STAYS)[0]) or order in side.incoming:
+        elif _coming_level(side, order) or order in side.incoming:
             dropped.append(page.page_id)
             _goes(state, side, order, Fidelity.ABSENT, body)
     return kept, dropped
+
+
+def _coming_level(side: SideState, order: int) -> int:
+    """The fidelity in the next prompt, as far as boundaries since the last one say."""
+    return side.outgoing[order][0] if order in side.outgoing else side.fidelity[order]
 
 
 def _goes(state: State, side: SideState, order: int, at: Fidelity, body: Boundary) -> None:

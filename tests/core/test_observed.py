@@ -105,6 +105,15 @@ def test_what_a_reset_took_leaves_no_pointer_at_a_prune() -> None:
     assert session.fidelity("a") == "absent"
 
 
+def test_a_reset_takes_the_pointer_of_what_no_prompt_held() -> None:
+    session = watched()
+    session.add("late")
+    session.boundary("prune", dropped=["late"])
+    session.boundary("reset")
+    session.prompt()
+    assert session.fidelity("late") == "absent"
+
+
 def test_prune_leaves_a_pointer_only_where_it_resolves() -> None:
     session = watched(settings={"harness_resolves": True})
     session.add("gone", resolvable=False)

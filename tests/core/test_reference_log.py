@@ -1,4 +1,5 @@
-"""The engine against the obvious second implementation in tests/reference, on event logs: operators, the journal, what was only
+"""The engine against the obvious second implementation in tests/reference, on event logs: operators, the
+journal, what was only
 read and its shadow. Longer: `python -m tests.reference.mass_log`.
 """
 
@@ -52,12 +53,14 @@ EVERYTHING = {
 
 def test_the_streams_show_everything_that_is_compared() -> None:
     missing = set(EVERYTHING)
-    for log in drawn(streams(60), 200, 1):
+    for log in drawn(streams(60), 90, 1):
         for side in run_log(log).sides:
             for turn in side.turns:
                 missing -= {fault[0] for fault in turn.faults}
                 missing -= {"guessed" for fault in turn.faults if not fault[3]}
                 missing -= {"insufficient" for fault in turn.faults if fault[2] == "insufficient"}
                 missing -= {reason for _page, _fidelity, reason in turn.changes}
-                missing -= {name for name in ("page_ins", "hits", "alerts", "refreshes") if getattr(turn, name)}
+                missing -= {
+                    name for name in ("page_ins", "hits", "alerts", "refreshes") if getattr(turn, name)
+                }
     assert missing == set()

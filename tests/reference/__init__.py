@@ -16,6 +16,15 @@ run the other side), and its author had not read `memory/core/`.
     compare.py    runs `memory.core` on the same workload and lists every difference
     mass.py       the same, for as many turns as asked for
 
+Event logs, which say more than a workload can (operators, a journal with verdicts, what was only read and its
+shadow), have their own modules, which use the selection above:
+
+    log.py          `run_log(events) -> Session`: one event after the other
+    log_session.py  what the log says so far; log_pages.py pages, and what a write touches
+    log_prompts.py  a turn begins; log_sides.py what one side's prompts hold and its turns show
+    log_writes.py   boundaries and the journal's events; log_journal.py the journal; log_acts.py operators
+    compare_log.py, mass_log.py  as above; what the texts leave open is marked `Reading:`
+
 Run the bounded comparison with the other tests (`pytest tests/core/test_reference.py`), the long one with
 
     python -m tests.reference.mass --turns 100000 [--seed N] [--policies clawvm,lru]

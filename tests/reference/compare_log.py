@@ -1,4 +1,6 @@
-"""One event log through `memory.core`, by stepping, and through `run_log`: every turn's record of both sides."""
+"""One event log through `memory.core`, by stepping, and through `run_log`: every turn's record of both
+sides.
+"""
 
 from __future__ import annotations
 
@@ -13,17 +15,38 @@ from .log import run_log
 from .log_sides import Turn
 from .workloads import ORDER
 
-SAME_NAME = ("turn", "policy", "budget", "page_budget", "tokens_used", "resident_tokens", "required_tokens", "floor_tokens", "insufficient_by", "unmet", "prefix_tokens")
+SAME_NAME = (
+    "turn",
+    "policy",
+    "budget",
+    "page_budget",
+    "tokens_used",
+    "resident_tokens",
+    "required_tokens",
+    "floor_tokens",
+    "insufficient_by",
+    "unmet",
+    "prefix_tokens",
+)
 
-NO_EFFECT = ("model_answered", "receipt", "page_linked", "noted")  # on nothing that is compared; when they are refused is not compared
+NO_EFFECT = (
+    "model_answered",
+    "receipt",
+    "page_linked",
+    "noted",
+)  # on nothing that is compared; when they are refused is not compared
 
 
 def events_of(raw: list[dict[str, Any]]) -> list[Event]:
-    return [Event(one["seq"], decode_body(one["kind"], one["body"]), one.get("actor", "harness")) for one in raw]
+    return [
+        Event(one["seq"], decode_body(one["kind"], one["body"]), one.get("actor", "harness")) for one in raw
+    ]
 
 
 def engine_records(raw: list[dict[str, Any]]) -> tuple[dict[str, list[dict[str, Any]]], list[int]]:
-    """The trace's records by side, and the seqs that were rejected. The last turn must be closed by the log."""
+    """The trace's records by side, and the seqs that were rejected. The last turn must be closed by the
+    log.
+    """
     state = new_state()
     records: dict[str, list[dict[str, Any]]] = {"primary": [], "shadow": []}
     rejected = []
@@ -37,14 +60,17 @@ def engine_records(raw: list[dict[str, Any]]) -> tuple[dict[str, list[dict[str, 
 
 
 def differences(raw: list[dict[str, Any]]) -> list[str]:
-    """First turn first; empty if nothing. `raw`: dicts of seq, kind, actor and body, the last a session_ended."""
+    """First turn first; empty if nothing. `raw`: dicts of seq, kind, actor and body, the last a
+    session_ended.
+    """
     records, rejected = engine_records(raw)
     ours = run_log(raw)
     out = []
     kinds = {one["seq"]: one["kind"] for one in raw}
     apart = sorted(seq for seq in set(rejected) ^ set(ours.rejected) if kinds[seq] not in NO_EFFECT)
     if apart:
-        out.append(f"rejected: {[(seq, kinds[seq], 'engine' if seq in rejected else 'reference') for seq in apart[:5]]}")
+        who = [(seq, kinds[seq], "engine" if seq in rejected else "reference") for seq in apart[:5]]
+        out.append(f"rejected: {who}")
     for side in ours.sides:
         out += of_side(side.name, records[side.name], side.turns)
     return out
@@ -64,7 +90,9 @@ def seen(line: dict[str, Any]) -> dict[str, Any]:
     out = {name: line[name] for name in SAME_NAME}
     out["changes"] = [tuple(change) for change in line["changes"]]
     out["faults"] = sorted((f["fault"], f.get("page_id"), f["class"], f["exact"]) for f in line["faults"])
-    out["alerts"] = [(alert["page_id"], alert["exact"]) for alert in line["alerts"] if not alert.get("caused_by_drop")]
+    out["alerts"] = [
+        (alert["page_id"], alert["exact"]) for alert in line["alerts"] if not alert.get("caused_by_drop")
+    ]
     out["refreshes"] = [refresh.get("page_id") for refresh in line["refreshes"]]
     out["page_ins"] = sorted(tuple(one) for one in line["page_ins"])
     met = {tuple(hit) for hit in line["hits"]}
@@ -78,7 +106,9 @@ def meant(turn: Turn) -> dict[str, Any]:
     out["faults"] = sorted(turn.faults, key=lambda fault: (fault[0], fault[1] or "", fault[2], fault[3]))
     out["alerts"] = turn.alerts
     out["refreshes"] = turn.refreshes
-    out["page_ins"] = sorted((p, ORDER[start], ORDER[to], tokens, exact) for p, start, to, tokens, exact in turn.page_ins)
+    out["page_ins"] = sorted(
+        (p, ORDER[start], ORDER[to], tokens, exact) for p, start, to, tokens, exact in turn.page_ins
+    )
     paged = {(one[0], one[2]) for one in turn.page_ins}
     out["hits"] = sorted((p, ORDER[level], exact) for p, level, exact in turn.hits if (p, level) not in paged)
     return out

@@ -12,7 +12,7 @@ from .log_pages import LogPage
 from .workloads import FULL, PATHS, rank
 
 if TYPE_CHECKING:
-    from .log import Session
+    from .log_session import Session
 
 
 class ActRefused(Exception):
@@ -97,7 +97,9 @@ def must_fit(session: Session, more: dict[str, int]) -> None:
 
 
 def unpin(session: Session, pages: list[LogPage], body: dict, event: dict) -> None:
-    """Reading: back to what the page was created with, which is the type's default unless the harness said otherwise."""
+    """Reading: back to what the page was created with, which is the type's default unless the harness
+    said otherwise.
+    """
     for page in pages:
         page.pin, page.minimum = page.own_pin, page.own_minimum
 
@@ -111,7 +113,7 @@ def demote(session: Session, pages: list[LogPage], body: dict, event: dict) -> N
             raise ActRefused("below its floor")
     for page in pages:
         page.cap = cap
-        page.restore = False  # Reading: the later act stands
+        page.restore = 0  # Reading: the later act stands
 
 
 def restore(session: Session, pages: list[LogPage], body: dict, event: dict) -> None:
@@ -120,12 +122,13 @@ def restore(session: Session, pages: list[LogPage], body: dict, event: dict) -> 
         must_fit(session, {page.page_id: FULL for page in pages})
         for page in pages:
             page.cap = None
-            page.restore = True
+            page.restore = event["seq"]
         return
     for page in pages:
         if (page.page_id, version) not in session.sides[0].journal.kept:
             raise ActRefused("no such version")
     for page in pages:
+        page.cap = None  # Reading: a version that comes back comes uncapped
         session.restore_version(page, version, event["seq"])
 
 
@@ -151,5 +154,5 @@ def undo(session: Session, body: dict, event: dict) -> None:
     for page_id, before in taken.before.items():
         for name, value in before.items():
             setattr(session.pages[page_id], name, value)
-        if taken.kind == "operator_restore":
-            session.pages[page_id].restore = False
+        if session.pages[page_id].restore == body["act_seq"]:
+            session.pages[page_id].restore = 0

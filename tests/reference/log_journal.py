@@ -11,7 +11,9 @@ from .writeback import OPS, lowers_the_floor, malformed
 
 @dataclass
 class LogJournal:
-    """`known`: every update by its id. `verdicts`: update id to validator to allow or deny, the first of each."""
+    """`known`: every update by its id. `verdicts`: update id to validator to allow or deny, the first of
+    each.
+    """
 
     rules: list[dict] = field(default_factory=list)
     required: list[str] = field(default_factory=list)
@@ -23,7 +25,9 @@ class LogJournal:
     waited: set[str] = field(default_factory=set)  # parked because a required validator had not spoken
     dirty: set[str] = field(default_factory=set)
     version: dict[str, int] = field(default_factory=dict)  # last committed one by page
-    kept: dict[tuple[str, int], tuple[dict[int, int], int]] = field(default_factory=dict)  # what a restore returns to
+    kept: dict[tuple[str, int], tuple[dict[int, int], int]] = field(
+        default_factory=dict
+    )  # what a restore returns to
 
     def note(self, update: dict, phase: str, reason: str | None = None) -> None:
         self.moves.append((update["update_id"], update["page_id"], phase, reason))
@@ -127,4 +131,7 @@ def broken(rule: dict, update: dict, page: LogPage) -> bool:
     if rule.get("ops") and update["op"] not in rule["ops"]:
         return True
     most = rule.get("max_value_bytes")
-    return most is not None and len(json.dumps(update["value"], separators=(",", ":"), ensure_ascii=False).encode()) > most
+    return (
+        most is not None
+        and len(json.dumps(update["value"], separators=(",", ":"), ensure_ascii=False).encode()) > most
+    )

@@ -19,7 +19,7 @@ class LogPage(Page):
     text: int = 0  # the seq of the event that brought it
     gone: str = ""
     cap: int | None = None  # an operator's demotion
-    restore: bool = False  # an operator asked for it in full in the next prompt
+    restore: int = 0  # the act by which an operator asked for it in full in the next prompt
 
 
 @dataclass
@@ -79,16 +79,15 @@ def page_of(raw: dict, place: int) -> LogPage:
 
 
 def touches(written: str, resource: str) -> bool:
-    """Whether a write to `written` changes what depends on `resource`: itself, a folder that it is in, what is in it (of a
+    """Whether a write to `written` changes what depends on `resource`: itself, a folder that it is in, what
+    is in it (of a
     folder), and the workspace, which is everything."""
     if resource in (written, "workspace"):
         return True
     place, other = path(written), path(resource)
     if resource.startswith("dir:") and inside(place, other):
         return True
-    if written.startswith("dir:") and inside(other, place):
-        return True
-    return False
+    return written.startswith("dir:") and inside(other, place)
 
 
 def path(resource: str) -> str | None:

@@ -125,7 +125,9 @@ class Side:
         self.turn, self.demands = None, []
 
     def judge_page(self, demands: list[Demand]) -> None:
-        """Of several demands for a page the highest counts, once; a guess beside an exact fact only where it is worse."""
+        """Of several demands for a page the highest counts, once; a guess beside an exact fact only
+        where it is worse.
+        """
         exact = [demand for demand in demands if demand.exact]
         guessed = [demand for demand in demands if not demand.exact]
         declared = any(demand.declared for demand in demands)
@@ -135,7 +137,9 @@ class Side:
             self.count(top, declared)
             if guessed:
                 guess = highest(guessed)
-                if worst.index(self.outcome(guess.page, guess.level)) > worst.index(self.outcome(top.page, top.level)):
+                if worst.index(self.outcome(guess.page, guess.level)) > worst.index(
+                    self.outcome(top.page, top.level)
+                ):
                     self.count(guess, declared)
         elif guessed:
             self.count(highest(guessed), declared)
@@ -149,7 +153,9 @@ class Side:
             self.turn.faults.append(("refetch", page.page_id, judged, demand.exact))
             return
         if found == "page_in":
-            self.turn.page_ins.append((page.page_id, self.standing[page.page_id], level, demand.cost, demand.exact))
+            self.turn.page_ins.append(
+                (page.page_id, self.standing[page.page_id], level, demand.cost, demand.exact)
+            )
         if not demand.caused:
             self.turn.hits.append((page.page_id, level, demand.exact))
 
@@ -176,7 +182,13 @@ class Asked:
 
 
 def choose(
-    side: Side, pages: list[LogPage], budget: int | None, asked: Asked, after_loss: bool, arrivals: set[str], future: dict[str, int]
+    side: Side,
+    pages: list[LogPage],
+    budget: int | None,
+    asked: Asked,
+    after_loss: bool,
+    arrivals: set[str],
+    future: dict[str, int],
 ) -> tuple[selection.Selection, int, int]:
     """The selection of a side that selects, its required tokens and its floor tokens."""
     views = [usable(page) for page in pages]

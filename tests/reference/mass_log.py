@@ -1,7 +1,10 @@
-"""`python -m tests.reference.mass_log --streams 2000 [--seed N] [--recorded]`: event logs through both, as many as asked for.
+"""`python -m tests.reference.mass_log --streams 2000 [--seed N] [--recorded]`: event logs through both, as
+many as asked for.
 
-Streams are those of tests/core/strategies.py (the journal's too, with operators as actors). `--recorded` takes the recorded
-sessions beside the project as well, under six policies. The first difference is printed with its log, made as small as is
+Streams are those of tests/core/strategies.py (the journal's too, with operators as actors). `--recorded`
+takes the recorded
+sessions beside the project as well, under six policies. The first difference is printed with its log, made
+as small as is
 cheap; exit status 1 if there is one.
 """
 
@@ -50,7 +53,11 @@ def drawn(strategy: Any, count: int, number: int) -> list[Log]:
 
     @seed(number)
     @settings(
-        max_examples=count, deadline=None, database=None, phases=[Phase.generate], suppress_health_check=list(HealthCheck)
+        max_examples=count,
+        deadline=None,
+        database=None,
+        phases=[Phase.generate],
+        suppress_health_check=list(HealthCheck),
     )
     @given(strategy)
     def draw(stream: list[tuple[Any, ...]]) -> None:

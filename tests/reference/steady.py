@@ -28,7 +28,8 @@ def select(
     demanded_before: dict[str, int],
     arrivals: set[str] | None = None,
 ) -> Selection:
-    """`previous`: fidelities in the previous prompt, of the pages that were in the table then. `arrivals`: those
+    """`previous`: fidelities in the previous prompt, of the pages that were in the table then. `arrivals`:
+    those
     whose recency has gained its 1 already; in a workload, which gives no page new text, they are the others.
     `demanded_before`: page id to the highest level demanded in the turn before.
     """
