@@ -5,6 +5,7 @@ sides.
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Iterator
 from typing import Any
 
@@ -29,6 +30,7 @@ SAME_NAME = (
     "prefix_tokens",
 )
 
+SETTLED = ("committed", "rejected", "lost", "resolved")  # of updates that have a name, over the whole session
 NO_EFFECT = (
     "model_answered",
     "receipt",
@@ -43,27 +45,34 @@ def events_of(raw: list[dict[str, Any]]) -> list[Event]:
     ]
 
 
-def engine_records(raw: list[dict[str, Any]]) -> tuple[dict[str, list[dict[str, Any]]], list[int]]:
+def engine_records(
+    raw: list[dict[str, Any]],
+) -> tuple[dict[str, list[dict[str, Any]]], list[int], Counter[tuple[str, str, str]]]:
     """The trace's records by side, and the seqs that were rejected. The last turn must be closed by the
     log.
     """
     state = new_state()
     records: dict[str, list[dict[str, Any]]] = {"primary": [], "shadow": []}
     rejected = []
+    moves: Counter[tuple[str, str, str]] = Counter()
     for event in events_of(raw):
         for told in step(state, event):
             if told.kind == "turn":
                 records[str(told.side)].append(json.loads(str(told.data["record"])))
+            elif told.kind == "journal" and str(told.data["update_id"]).startswith("u"):
+                phase = str(told.data["phase"])
+                if phase in SETTLED:
+                    moves[str(told.side), phase, str(told.data["reason"]) if phase == "rejected" else ""] += 1
             elif told.kind == "rejected":
                 rejected.append(event.seq)
-    return records, rejected
+    return records, rejected, moves
 
 
 def differences(raw: list[dict[str, Any]]) -> list[str]:
     """First turn first; empty if nothing. `raw`: dicts of seq, kind, actor and body, the last a
     session_ended.
     """
-    records, rejected = engine_records(raw)
+    records, rejected, moves = engine_records(raw)
     ours = run_log(raw)
     out = []
     kinds = {one["seq"]: one["kind"] for one in raw}
@@ -71,6 +80,14 @@ def differences(raw: list[dict[str, Any]]) -> list[str]:
     if apart:
         who = [(seq, kinds[seq], "engine" if seq in rejected else "reference") for seq in apart[:5]]
         out.append(f"rejected: {who}")
+    settled = Counter(
+        (side.name, phase, reason or "")
+        for side in ours.sides
+        for update_id, _page, phase, reason in side.journal.moves
+        if phase in SETTLED and update_id.startswith("u")
+    )
+    if settled != moves:
+        out.append(f"journal: engine {dict(moves - settled)!r}, reference {dict(settled - moves)!r}")
     for side in ours.sides:
         out += of_side(side.name, records[side.name], side.turns)
     return out

@@ -145,14 +145,19 @@ def undo(session: Session, body: dict, event: dict) -> None:
             raise ActRefused("nothing to undo")
         for page_id, after in taken.after.items():
             must_be_live(session.pages[page_id])
-            if aspects(session.pages[page_id], taken.kind) != after:
-                raise ActRefused("changed again since")
+            for name in after:  # Reading: only what the act did change counts
+                if (
+                    after[name] != taken.before[page_id][name]
+                    and getattr(session.pages[page_id], name) != after[name]
+                ):
+                    raise ActRefused("changed again since")
     except ActRefused:
         done.state = "refused"
         return
     taken.state = "undone"
     for page_id, before in taken.before.items():
         for name, value in before.items():
-            setattr(session.pages[page_id], name, value)
+            if value != taken.after[page_id][name]:
+                setattr(session.pages[page_id], name, value)
         if session.pages[page_id].restore == body["act_seq"]:
             session.pages[page_id].restore = 0
