@@ -17,7 +17,7 @@ from tests.reference.log import run_log
 from tests.reference.mass_log import drawn, log_of, recorded_log
 from tests.support.outside import TRACES
 
-EXAMPLES = int(os.environ.get("CLAWWEB_EXAMPLES", "60"))
+EXAMPLES = int(os.environ.get("CLAWWEB_EXAMPLES", "25"))
 bounded = settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=list(HealthCheck))
 
 
