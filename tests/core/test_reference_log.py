@@ -51,6 +51,7 @@ EVERYTHING = {
 }
 
 
+@pytest.mark.skipif("CLAWWEB_EXAMPLES" not in os.environ, reason="takes 10 s; runs with CLAWWEB_EXAMPLES")
 def test_the_streams_show_everything_that_is_compared() -> None:
     missing = set(EVERYTHING)
     for log in (log for number in range(10) if missing for log in drawn(streams(60), 60, number)):
