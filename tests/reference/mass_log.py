@@ -1,11 +1,9 @@
 """`python -m tests.reference.mass_log --streams 2000 [--seed N] [--recorded]`: event logs through both, as
 many as asked for.
 
-Streams are those of tests/core/strategies.py (the journal's too, with operators as actors). `--recorded`
-takes the recorded
-sessions beside the project as well, under six policies. The first difference is printed with its log, made
-as small as is
-cheap; exit status 1 if there is one.
+Streams are those of tests/core/strategies.py (the journal's too, with operators as actors). `--recorded` takes
+the recorded sessions beside the project as well, under six policies. The first difference is printed with its
+log, made as small as is cheap; exit status 1 if there is one. What no log showed is named at the end.
 """
 
 from __future__ import annotations
@@ -31,6 +29,12 @@ Log = list[dict[str, Any]]
 BATCH = 250
 POLICIES = ("clawweb", "clawvm", "lru", "compaction_hybrid", "retrieval_cached", "retrieval")
 BUDGETS = (None, 10_000, 40_000)
+EVERYTHING = {
+    *("refetch", "duplicate_tool", "pinned_invariant_miss", "post_compaction_bootstrap", "silent_recall"),
+    *("flush_miss", "page_ins", "hits", "alerts", "refreshes", "guessed", "insufficient"),
+    *("pinned", "restored", "demanded", "arrived", "prefetched", "upgraded", "unmet", "displaced", "left"),
+    *("dropped", "recorded"),
+}
 
 
 def log_of(stream: list[tuple[Any, ...]]) -> Log:
@@ -113,6 +117,19 @@ def kind_of(difference: str) -> str:
     return f"{head.split()[0]} {head.split(', ')[-1]}"
 
 
+def shown(log: Log) -> set[str]:
+    """What of `EVERYTHING` the log shows."""
+    found: set[str] = set()
+    for side in run_log(log).sides:
+        for turn in side.turns:
+            found |= {fault[0] for fault in turn.faults}
+            found |= {"guessed" for fault in turn.faults if not fault[3]}
+            found |= {"insufficient" for fault in turn.faults if fault[2] == "insufficient"}
+            found |= {reason for _page, _fidelity, reason in turn.changes}
+            found |= {name for name in ("page_ins", "hits", "alerts", "refreshes") if getattr(turn, name)}
+    return found
+
+
 def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--streams", type=int, default=1000)
@@ -121,6 +138,7 @@ def main(arguments: list[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     turns: Counter[str] = Counter()
     runs: Counter[str] = Counter()
+    missing = set(EVERYTHING)
     for name, log in logs(options):
         found = attempt(log)
         if found:
@@ -132,10 +150,13 @@ def main(arguments: list[str] | None = None) -> int:
                 if event["kind"] != "noted":
                     print(json.dumps(event, ensure_ascii=True))
             return 1
+        missing -= shown(log) if missing else set()
         runs[name] += 1
         turns[name] += sum(len(side.turns) for side in run_log(log).sides)
     for name, count in turns.items():
         print(f"{name:30} {runs[name]:7} logs, {count:8} turns of both sides, no difference")
+    if missing:
+        print(f"no log showed: {', '.join(sorted(missing))}")
     return 0
 
 
