@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, given, settings
 
 from tests.core.strategies import journal_streams, streams
 from tests.reference.compare_log import differences
-from tests.reference.mass_log import drawn, log_of, recorded_log
+from tests.reference.mass_log import log_of, recorded_log
 from tests.support.outside import TRACES
 
 EXAMPLES = int(os.environ.get("CLAWWEB_EXAMPLES", "25"))
