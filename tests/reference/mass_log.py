@@ -1,9 +1,9 @@
 """`python -m tests.reference.mass_log --streams 2000 [--seed N] [--recorded]`: event logs through both, as
 many as asked for.
 
-Streams are those of tests/core/strategies.py, the journal's too. `--recorded` takes the recorded sessions beside
-the project as well, under six policies. The first difference is printed with its log, made as small as is cheap;
-exit status 1 if there is one. What no log showed is named at the end.
+Streams are those of tests/core/strategies.py, the journal's too. `--recorded` takes the recorded
+sessions beside the project as well, under six policies. The first difference is printed with its log,
+made as small as is cheap; exit status 1 if there is one. What no log showed is named at the end.
 """
 
 from __future__ import annotations
