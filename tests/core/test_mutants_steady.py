@@ -161,3 +161,71 @@ def test_a_copy_of_a_steady_side_goes_on_like_it() -> None:
     for event in session.events[-2:]:
         step(other, event)
     assert dump_state(session.state) == dump_state(other)
+
+
+ONE_MARK = {"low_water_percent": 80, "refill_percent": 80}
+
+
+def close_to_the_mark(*pages: str) -> Session:
+    """80 tokens may be used; ``y`` gives 20 of them back when it goes, and leaves 24 then.
+
+    ``c`` needs 15 more to stand whole, ``d`` 39.
+    """
+    session = Session(policy="own", policies=[{**OWN, **ONE_MARK}], budget=100)
+    session.add("x", tokens={"full": 50 if "d" in pages else 54})
+    session.add("y", tokens={"full": 20})
+    for one in pages:
+        add(session, one)
+    session.prompt()
+    return session
+
+
+def add(session: Session, one: str) -> None:
+    session.add(one, tokens={"c": {"pointer": 5, "full": 20}, "d": {"pointer": 1, "full": 40}}[one])
+
+
+@pytest.mark.parametrize("first", ["c", "d", "cd"])
+def test_a_fill_that_failed_keeps_no_step_that_fits_later_from_being_taken(first: str) -> None:
+    """Not one of a page that waited while arrivals were tried, nor of one that came after the fill, nor the
+    cheaper of two that waited.
+    """
+    session = close_to_the_mark(*first)
+    session.prompt()
+    for one in "cd":
+        if one not in first:
+            add(session, one)
+    session.prompt()
+    assert (session.fidelity("c"), session.fidelity("d")) == ("pointer", "pointer")
+    session.feed("page_retired", page_id="y")
+    session.prompt()
+    assert (session.fidelity("c"), session.fidelity("d")) == ("full", "pointer")
+
+
+def test_rules_come_first_in_a_tight_prompt_only_after_a_boundary() -> None:
+    """Both are demanded and one fits; the softly pinned one comes first, unless the rule is due."""
+    both = {"structured": 10, "full": 100}
+    for boundary, b, r in (("", "full", "absent"), ("compaction", "absent", "full")):
+        session = Session(policy="clawweb", budget=100)
+        session.add("b", "plan", tokens=both, pin="soft")
+        session.add("r", "constraint", tokens=both, pin="none")
+        if boundary:
+            session.boundary(boundary)
+        session.declare("b")
+        session.declare("r")
+        session.prompt()
+        assert (session.fidelity("b"), session.fidelity("r")) == (b, r)
+
+
+def test_in_a_press_the_earlier_of_two_pages_of_equal_worth_gives_back_first() -> None:
+    """Also where the later one is looked at before it, for its text is new."""
+    policy = {**OWN, "recency_weight": 0.0, "low_water_percent": 100}
+    session = Session(policy="own", policies=[policy], budget=200)
+    for name in "ab":
+        session.add(name)
+    session.prompt()
+    session.feed("settings_changed", budget=150)
+    session.feed(
+        "page_updated", page_id="b", representations={"pointer": {"tokens": 10}, "full": {"tokens": 100}}
+    )
+    session.prompt()
+    assert (session.fidelity("a"), session.fidelity("b")) == ("pointer", "full")
