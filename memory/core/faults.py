@@ -188,11 +188,8 @@ def judge_demand(
         _tally(side, page, verdict, -1)
     _tally(side, page, new, 1)
     (side.verdicts if exact else side.guesses)[order] = new
-    told = [_tell(state, side, page, new, amends=bool(replaced))]
-    other = side.guesses.get(order) if exact else proved
-    if replaced and new.kind != "hit" and other is not None and other.kind != "hit":
-        told.append(_tell(state, side, page, other, amends=False))  # it still stands: told once more
-    return told
+    # A page-in and a miss of one page never stand in one turn: only hits are left beside this one.
+    return [_tell(state, side, page, new, amends=bool(replaced))]
 
 
 def judge_declared(state: State, side: SideState, page: Page, fidelity: int, rule: str) -> Outcome:

@@ -17,8 +17,8 @@ prompt          request_id, policy, budget (what tokens_used is held against), p
                 insufficient_by (tokens, 0 if the required set fits), prefix_tokens;
                 its pages: ``prompt_pages``
 hit             fidelity, demanded, exact, rule, amends, caused_by_drop   (a demand met at its fidelity)
-page_in         from, to, tokens, exact, caused_by_drop, amends (true: replaces what this turn said of the
-                page before; what of that still stands is told once more after it)
+page_in         from, to, tokens, exact, caused_by_drop, amends (true: a page-in or fault that this turn
+                told of the page before stands no more)
 fault           fault, class, exact, demanded, resident, rule, evidence, cause {seq, turn, what}, amends
 alert           call_id, signature, exact, caused_by_drop
 refresh         call_id, signature, why
