@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from copy import copy
 from itertools import product
+from typing import Any
 
 import pytest
+from hypothesis import given
 
-from memory.core import SideView, clone, page_view, session_view
+from memory.core import Event, SideView, clone, decode_body, new_state, page_view, session_view, step
 from tests.core.cast import Session, faults, of
+from tests.core.strategies import streams
 
 
 def seat(session: Session, page_id: str = "a") -> SideView:
@@ -249,3 +252,16 @@ def test_only_an_exact_repeat_brings_tokens_again(exact: bool, tokens: int) -> N
     session.call("read:a", "a")
     assert len(faults(session.call("read:a", exact=exact))) == 1
     assert session_view(session.state).primary.reread_tokens == tokens
+
+
+@given(streams())
+def test_a_page_in_and_a_miss_of_one_page_never_stand_in_one_turn(
+    stream: list[tuple[str, dict[str, Any]]],
+) -> None:
+    """So a verdict that replaces one leaves nothing but hits of the page to be told."""
+    state, seen = new_state(), {}
+    for seq, (kind, body) in enumerate(stream, 1):
+        for told in step(state, Event(seq, decode_body(kind, body))):
+            if told.kind == "page_in" or told.data.get("fault") == "refetch":
+                place = (told.side, told.turn, told.page_id)
+                assert seen.setdefault(place, told.kind) == told.kind
