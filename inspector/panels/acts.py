@@ -131,9 +131,8 @@ def body(act: str, page: PageView, choice: str, reason: str, seq: int | None) ->
         if least:
             found["min_fidelity"] = Fidelity[least.upper()].label
     elif act == "demote":
-        found["cap"] = (
-            Fidelity[(choice or "pointer").upper()].label if choice in _levels(page) else _lowest(page)
-        )
+        # what was chosen is sent as it was, also where it cannot be any more: the answer says why
+        found["cap"] = Fidelity[choice.upper()].label if choice else _lowest(page)
     return found
 
 

@@ -215,6 +215,8 @@ def test_two_people_act_on_one_page_at_once(stage: Stage, open_page: Callable[..
     for page, act in ((first, "Pin…"), (second, "Demote…")):
         until(page, "#act-buttons button", act).click()
         until(page, "#cost")
+    first.select_option("#ask select[name=choice]", "hard")  # by its floor, which leaves room for a demotion
+    first.wait_for_selector("#ask button.first:not(:has-text('in full'))")
     first.click("#ask button.first")
     second.click("#ask button.first")
     for page in (first, second):

@@ -573,7 +573,9 @@ def test_a_viewer_sees_no_buttons() -> None:
 def test_a_demotion_offers_nothing_below_the_floor() -> None:
     page = view(min_fidelity=Fidelity.STRUCTURED, tokens={Fidelity(n): n * 10 for n in (1, 2, 3, 4)})
     assert [value for value, _ in acts.choices("demote", page)] == ["structured", "compressed", "full"]
-    assert acts.body("demote", page, "pointer", "", None)["cap"] == "structured"
+    assert acts.body("demote", page, "", "", None)["cap"] == "structured"
+    # chosen when it was still offered: sent as chosen, so that the refusal says what stands against it
+    assert acts.body("demote", page, "pointer", "", None)["cap"] == "pointer"
     with pytest.raises(ValueError):
         acts.body("pin", page, "very hard", "", None)
 
