@@ -136,6 +136,13 @@ def _record(state: State, side: SideState) -> str:
     )
 
 
+def _written(state: State, side: SideState) -> bytes:
+    """The turn's line, chained to the one before."""
+    line = seal(_record(state, side))
+    side.chain = sha256(line)
+    return line
+
+
 def _keyframe(state: State, side: SideState) -> str:
     """All that is resident, now and then: when more has changed since the last one than is resident."""
     if side.changed_since_keyframe <= side.resident_pages or state.turn <= 1:
@@ -157,8 +164,7 @@ def close_turn(state: State, *, final: bool) -> list[Outcome]:
             for key, entries in side.next_log.items():
                 side.log[key].extend(entries)
             side.next_log = new_log()
-        line = seal(_record(state, side))
-        side.chain = sha256(line)
+        line = _written(state, side)
         side.log = new_log()
         side.verdicts, side.guesses = {}, {}
         data = {"record": line.decode("ascii"), "sha256": side.chain, "demanded": demanded}

@@ -27,6 +27,7 @@ from memory.core import (
     new_state,
     prompts,
     step,
+    trace,
 )
 from memory.core.pages import Page
 from memory.core.trace import close_turn
@@ -164,16 +165,20 @@ def _three(
 class Deciding:
     """Within it, ``seconds`` gathers what the parts of a decision take."""
 
-    PARTS = ("need_now", "select_now", "_judge")
+    PARTS = ((prompts, "need_now"), (prompts, "select_now"), (prompts, "_judge"), (trace, "_written"))
 
     def __init__(self) -> None:
-        self.seconds = 0.0
+        self.seconds = self.record = 0.0
 
-    def _timed(self, part: Callable[..., Any]) -> Callable[..., Any]:
+    def _timed(self, name: str, part: Callable[..., Any]) -> Callable[..., Any]:
         def run(*given: Any) -> Any:
             begin = time.thread_time()
             found = part(*given)
-            self.seconds += time.thread_time() - begin - self.clock
+            took = time.thread_time() - begin - self.clock
+            if name == "_written":
+                self.record = took
+            else:
+                self.seconds += took
             return found
 
         return run
@@ -181,21 +186,21 @@ class Deciding:
     def __enter__(self) -> Deciding:
         looks = [time.thread_time() for _ in range(1001)]
         self.clock = (looks[-1] - looks[0]) / 1000  # what one look at the clock takes: not the decision's
-        self.parts = {name: getattr(prompts, name) for name in self.PARTS}
-        for name, part in self.parts.items():
-            setattr(prompts, name, self._timed(part))
+        self.parts = [(module, name, getattr(module, name)) for module, name in self.PARTS]
+        for module, name, part in self.parts:
+            setattr(module, name, self._timed(name, part))
         return self
 
     def __exit__(self, *_: object) -> None:
-        for name, part in self.parts.items():
-            setattr(prompts, name, part)
+        for module, name, part in self.parts:
+            setattr(module, name, part)
 
 
-def _decisions(policy: str, budget: int) -> Iterator[tuple[float, float]]:
-    """Seconds of each prompt's decision, and of the same with the end of the turn before."""
+def _decisions(policy: str, budget: int) -> Iterator[tuple[float, float, float]]:
+    """Seconds of each prompt's decision, of the same with a turn's record, and with all of a turn's end."""
     with Deciding() as deciding:
         for _, closed in _small(policy, budget, close_first=True):
-            yield deciding.seconds, deciding.seconds + closed
+            yield deciding.seconds, deciding.seconds + deciding.record, deciding.seconds + closed
             deciding.seconds = 0.0
 
 
@@ -206,12 +211,11 @@ def small(policy: str = "clawvm") -> None:
     whole = [took for budget in BUDGETS for took, _ in _small(policy, budget, close_first=False)]
     steady = POLICIES[policy].steady  # the plain selector knows the published policies
     obvious = [] if steady else [took for budget in BUDGETS for took in _obvious(policy, budget)]
-    rows = _three("select and judge", [took for took, _ in decided], (12, 25), "target")
+    alone, recorded, closed = zip(*decided, strict=True)
+    rows = _three("select and judge", list(alone), (12, 25), "target")
+    rows += _three("with the trace record", list(recorded), (30, None), "target; JSON and SHA-256")
     rows += _three(
-        "with the turn closed and recorded",
-        [took for _, took in decided],
-        (30, None),
-        "target; JSON, SHA-256",
+        "with all of a turn's end", list(closed), (None, None), "recency, ranks of upgrades, record"
     )
     rows += _three("a whole step", step_alone, (None, None), "")
     rows += _three("a whole step, the turn before closed", whole, (None, None), "")
