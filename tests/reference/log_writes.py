@@ -85,9 +85,8 @@ def write_resolved(session: Session, body: dict, event: dict) -> None:
             if action != "drop" and never:
                 raise Refused("never committed")
             del side.journal.parked[name]
-            if action == "drop":
-                side.journal.note(update, "resolved")
-            else:
+            side.journal.note(update, "resolved")
+            if action != "drop":
                 side.journal.commit(update, session.pages)
 
 
